@@ -1,0 +1,52 @@
+"""sdkit: image generation with Stable Diffusion, as a library.
+
+::
+
+    import sdkit
+
+    pipe = sdkit.Pipeline.load()
+    result = pipe("a red circle on a blue background", seed=7)
+    result.images[0].save("circle.png")
+
+Importing sdkit is quick and imports neither torch nor diffusers; names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdkit.errors import SdkitError
+    from sdkit.hookspecs import hookimpl
+    from sdkit.images import Image
+    from sdkit.pipeline import Pipeline
+    from sdkit.request import Request
+    from sdkit.types import CancelToken, Result, Step
+
+__version__ = "0.1.0"
+
+__all__ = ["CancelToken", "Image", "Pipeline", "Request", "Result", "SdkitError", "Step", "__version__", "hookimpl"]
+
+_HOMES = {
+    "CancelToken": "sdkit.types",
+    "Image": "sdkit.images",
+    "Pipeline": "sdkit.pipeline",
+    "Request": "sdkit.request",
+    "Result": "sdkit.types",
+    "SdkitError": "sdkit.errors",
+    "Step": "sdkit.types",
+    "hookimpl": "sdkit.hookspecs",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sdkit' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

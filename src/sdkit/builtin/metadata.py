@@ -1,0 +1,51 @@
+"""The record in every picture: what it takes to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sdkit.hookspecs import hookimpl
+from sdkit.images import GenerationRecord, PluginVersions, installed_versions, to_text_chunks
+
+if TYPE_CHECKING:
+    from sdkit.images import Image
+    from sdkit.types import Run
+
+
+@hookimpl
+def finish_image(run: Run) -> Callable[[Image], Image] | None:
+    """Put the record of each picture into its text, unless the request's `output.metadata` is off.
+
+    The recorded request asks for this one picture: with its own seed, and with its prompts as they were encoded, after
+    wildcards and styles.
+    """
+    if not run.request.output.metadata:
+        return None
+    versions = installed_versions()
+    sdkit = versions.pop("sdkit", "")
+    plugins = dict(run.stash.get(PluginVersions).versions)
+    fingerprint = run.model.fingerprint()
+
+    def finish(image: Image) -> Image:
+        request = run.request.replace(
+            seed=image.seed,
+            seeds=None,
+            count=1,
+            prompt=image.prompt,
+            negative_prompt=image.negative_prompt,
+        )
+        record = GenerationRecord(
+            request=request.model_dump(mode="json", exclude_none=True),
+            sdkit=sdkit,
+            versions=versions,
+            plugins=plugins,
+            device=str(run.model.device),
+            dtype=str(run.model.dtype).removeprefix("torch."),
+            model=run.model.name,
+            model_sha256=fingerprint,
+            warnings=(*run.warnings, *run.recovered),
+        )
+        return image.with_text(**to_text_chunks(record))
+
+    return finish

@@ -1,0 +1,37 @@
+"""Pictures: pixels in, pixels out, and the record of how they were made.
+
+`Image` is one picture. `read_image` and `Image.save` go between it and files; `read_record` and `to_text_chunks`
+between a picture's text and a `GenerationRecord`; masks and contact sheets are made here too. This package knows
+nothing of models and samplers, and imports torch and Pillow only when pixels are touched.
+"""
+
+from sdkit.images.a1111 import SAMPLER_LABELS, SCHEDULE_LABELS
+from sdkit.images.image import Image
+from sdkit.images.masks import mask_to_latents, read_mask, resize_mask_to_latents
+from sdkit.images.metadata import (
+    GenerationRecord,
+    PluginVersions,
+    differences,
+    installed_versions,
+    read_record,
+    to_text_chunks,
+)
+from sdkit.images.reading import read_image
+from sdkit.images.sheet import contact_sheet
+
+__all__ = [
+    "SAMPLER_LABELS",
+    "SCHEDULE_LABELS",
+    "GenerationRecord",
+    "Image",
+    "PluginVersions",
+    "contact_sheet",
+    "differences",
+    "installed_versions",
+    "mask_to_latents",
+    "read_image",
+    "read_mask",
+    "read_record",
+    "resize_mask_to_latents",
+    "to_text_chunks",
+]

@@ -1,0 +1,174 @@
+"""The `parameters` text that AUTOMATIC1111's web UI puts into pictures, and that many programs write and read.
+
+::
+
+    a cat, (masterpiece:1.2)                          the prompt, one line or several
+    Negative prompt: dog                              if there is one; may go on over several lines
+    Steps: 20, Sampler: Euler a, Seed: 7, …           one line; values with a comma, colon or newline are JSON strings
+
+What the format cannot say: a prompt with a line that begins with "Negative prompt:", and, in a text that has no line of
+values, whether its last line is one. sdkit's own record beside it holds everything exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import JsonValue
+
+from sdkit.errors import MetadataError
+
+SAMPLER_LABELS: Mapping[str, str] = MappingProxyType(
+    {"euler": "Euler", "euler_ancestral": "Euler a", "heun": "Heun", "dpmpp_2m": "DPM++ 2M"}
+)
+"""sdkit's sampler names → A1111's labels. A name that is not here is written as it is."""
+
+SCHEDULE_LABELS: Mapping[str, str] = MappingProxyType(
+    {"normal": "Normal", "karras": "Karras", "sgm_uniform": "SGM Uniform", "simple": "Simple"}
+)
+"""sdkit's schedule names → A1111's labels."""
+
+_SAMPLERS = {label.lower(): name for name, label in SAMPLER_LABELS.items()}
+_SCHEDULES = {label.lower(): name for name, label in SCHEDULE_LABELS.items()}
+_AUTOMATIC = {"dpmpp_2m": "karras"}
+"""What A1111's schedule "Automatic" means for a sampler, where it is not the normal one."""
+
+_NEGATIVE = "Negative prompt:"
+_PAIR = re.compile(r'\s*([^\W_][\w /-]*):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a `parameters` text says: fields of a request as far as it names them, and the beginning of the model's
+    SHA-256 (ten digits, or "")."""
+
+    request: Mapping[str, JsonValue]
+    model_hash: str = ""
+
+
+def write_parameters(request: Mapping[str, JsonValue], *, model: str, model_sha256: str, sdkit: str) -> str:
+    """The text for a picture that was made from `request`, the JSON of a resolved Request for this one picture."""
+    sampler, schedule = request.get("sampler"), request.get("schedule")
+    values: list[tuple[str, JsonValue]] = [
+        ("Steps", request.get("steps")),
+        ("Sampler", SAMPLER_LABELS.get(str(sampler), sampler)),
+        ("Schedule type", SCHEDULE_LABELS.get(str(schedule), schedule)),
+        ("CFG scale", request.get("guidance_scale")),
+        ("Seed", request.get("seed")),
+        ("Size", f"{request['width']}x{request['height']}" if request.get("width") and request.get("height") else None),
+        ("Model hash", model_sha256[:10] or None),
+        ("Model", model or None),
+        ("Denoising strength", request.get("denoise") if request.get("init_image") else None),
+        ("Clip skip", request.get("clip_skip")),
+        ("Version", f"sdkit {sdkit}"),
+    ]
+    prompt, negative = str(request.get("prompt") or ""), str(request.get("negative_prompt") or "")
+    lines = [prompt] if prompt else []
+    if negative:
+        lines.append(f"{_NEGATIVE} {negative}")
+    lines.append(", ".join(f"{key}: {_written(value)}" for key, value in values if value is not None))
+    return "\n".join(lines)
+
+
+def parse_parameters(text: str) -> Parameters:
+    """What the text says. A text without a line of values is a prompt alone.
+
+    Labels that sdkit has no name for stay as they are, so that the error of whoever looks them up can name them. Raises
+    MetadataError where a number is none.
+    """
+    head, _, last = text.rstrip().rpartition("\n")
+    values = _pairs(last)
+    if "Steps" not in values and len(values) < 3:
+        head, values = text, {}
+    prompt, negative = _prompts(head)
+    request: dict[str, JsonValue] = {"prompt": prompt, "negative_prompt": negative}
+    for key, name, kind in (
+        ("Steps", "steps", int),
+        ("CFG scale", "guidance_scale", float),
+        ("Seed", "seed", int),
+        ("Clip skip", "clip_skip", int),
+        ("Denoising strength", "denoise", float),
+        ("Model", "model", str),
+    ):
+        if values.get(key):
+            request[name] = _number(key, values[key], kind)
+    if values.get("Size"):
+        width, _, height = values["Size"].partition("x")
+        request["width"], request["height"] = _number("Size", width, int), _number("Size", height, int)
+    request |= _sampler(values.get("Sampler", ""), values.get("Schedule type", ""))
+    model_hash = values.get("Model hash", "").lower()
+    return Parameters(request, model_hash if re.fullmatch("[0-9a-f]{10,64}", model_hash) else "")
+
+
+def _prompts(head: str) -> tuple[str, str]:
+    """Prompt and negative prompt, from the lines above the values. Only "\\n" ends a line."""
+    lines = head.split("\n")
+    for index, line in enumerate(lines):
+        if line.startswith(_NEGATIVE):
+            first = line.removeprefix(_NEGATIVE).removeprefix(" ")
+            return "\n".join(lines[:index]), "\n".join([first, *lines[index + 1 :]])
+    return head, ""
+
+
+def _pairs(line: str) -> dict[str, str]:
+    """The values of a line, by key; empty if anything in it is not of the form `key: value`."""
+    values: dict[str, str] = {}
+    position = 0
+    while position < len(line):
+        found = _PAIR.match(line, position)
+        if found is None:
+            # A bare word between commas: values that older programs forgot to quote. Skip to the next comma.
+            comma = line.find(",", position)
+            if not values or comma < 0:
+                break
+            position = comma + 1
+            continue
+        values.setdefault(found[1].strip(), _read(found[2].strip()))
+        position = found.end()
+    return values
+
+
+def _sampler(label: str, schedule: str) -> dict[str, JsonValue]:
+    """Sampler and schedule as far as they are named. Before version 1.9 one label held both: "DPM++ 2M Karras"."""
+    if not schedule and label.lower() not in _SAMPLERS:
+        for ending in _SCHEDULES:
+            if label.lower().endswith(f" {ending}"):
+                label, schedule = label[: -len(ending) - 1], ending
+                break
+    found: dict[str, JsonValue] = {}
+    if label:
+        found["sampler"] = _SAMPLERS.get(label.lower(), label)
+    if schedule.lower() == "automatic":
+        found["schedule"] = _AUTOMATIC.get(str(found.get("sampler")), "normal")
+    elif schedule:
+        found["schedule"] = _SCHEDULES.get(schedule.lower(), schedule)
+    return found
+
+
+def _written(value: JsonValue) -> str:
+    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    plain = text == text.strip() and not any(mark in text for mark in ',:\n"\\')
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _read(value: str) -> str:
+    if value.startswith('"'):
+        try:
+            return str(json.loads(value, strict=False))
+        except ValueError:
+            return value
+    return value
+
+
+def _number(key: str, value: str, kind: type[int] | type[float] | type[str]) -> JsonValue:
+    try:
+        return kind(value)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise MetadataError(
+            f"the picture's text says {key}: {value}, which is not {what}; was it edited by hand?"
+        ) from None

@@ -1,0 +1,146 @@
+"""CLIP's towers (arXiv:2103.00020), under the names of Hugging Face's CLIPModel, which SD1 checkpoints use."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sdkit.models.architecture import ClipImageArchitecture, ClipTextArchitecture, TransformerArchitecture
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention among the tokens, `[B, T, C]`."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, causal: bool) -> Tensor:
+        query, key, value = (
+            each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """The inner network of a layer."""
+
+    def __init__(self, width: int, hidden: int, activation: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.fc1(x)
+        return self.fc2(inner * torch.sigmoid(1.702 * inner) if self.activation == "quick_gelu" else F.gelu(inner))
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each normalised first and added."""
+
+    def __init__(self, a: TransformerArchitecture) -> None:
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(a.width)
+        self.self_attn = SelfAttention(a.width, a.heads)
+        self.layer_norm2 = nn.LayerNorm(a.width)
+        self.mlp = FeedForward(a.width, a.hidden, a.activation)
+
+    def forward(self, x: Tensor, causal: bool) -> Tensor:
+        x = x + self.self_attn(self.layer_norm1(x), causal)
+        return x + self.mlp(self.layer_norm2(x))
+
+
+class Transformer(nn.Module):
+    """The layers of a tower."""
+
+    def __init__(self, a: TransformerArchitecture) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
+
+    def forward(self, x: Tensor, causal: bool, skip: int = 0) -> Tensor:
+        for layer in self.layers[: len(self.layers) - skip]:
+            x = layer(x, causal)
+        return x
+
+
+class TextEmbeddings(nn.Module):
+    """Token and position vectors, added."""
+
+    def __init__(self, a: ClipTextArchitecture) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(a.vocabulary, a.transformer.width)
+        self.position_embedding = nn.Embedding(a.positions, a.transformer.width)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.token_embedding(ids) + self.position_embedding.weight[: ids.shape[1]]
+
+
+class ClipText(nn.Module):
+    """The text tower: ids `[B, T]` → features `[B, T, C]` after the final norm; `skip` leaves out the last layers."""
+
+    def __init__(self, architecture: ClipTextArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.embeddings = TextEmbeddings(architecture)
+        self.encoder = Transformer(architecture.transformer)
+        self.final_layer_norm = nn.LayerNorm(architecture.transformer.width)
+
+    def forward(self, ids: Tensor, skip: int = 0) -> Tensor:
+        return self.final_layer_norm(self.encoder(self.embeddings(ids), causal=True, skip=skip))
+
+
+class ImageEmbeddings(nn.Module):
+    """A picture as patches, with a class token in front, and position vectors."""
+
+    def __init__(self, a: ClipImageArchitecture) -> None:
+        super().__init__()
+        width = a.transformer.width
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.patch_embedding = nn.Conv2d(3, width, a.patch, stride=a.patch, bias=False)
+        self.position_embedding = nn.Embedding((a.side // a.patch) ** 2 + 1, width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
+        first = self.class_embedding.expand(len(pixels), 1, -1)
+        return torch.cat((first, patches), dim=1) + self.position_embedding.weight
+
+
+class ImageTower(nn.Module):
+    """Normalised pictures → one vector each, `[B, C]`."""
+
+    def __init__(self, a: ClipImageArchitecture) -> None:
+        super().__init__()
+        self.embeddings = ImageEmbeddings(a)
+        self.pre_layrnorm = nn.LayerNorm(a.transformer.width)  # sic, in every CLIP checkpoint
+        self.encoder = Transformer(a.transformer)
+        self.post_layernorm = nn.LayerNorm(a.transformer.width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)
+        return self.post_layernorm(tokens[:, 0])
+
+
+class ClipImage(nn.Module):
+    """The image tower and the two projections into the space where texts and pictures are compared."""
+
+    def __init__(self, architecture: ClipImageArchitecture) -> None:
+        super().__init__()
+        a = self.architecture = architecture
+        self.vision_model = ImageTower(a)
+        self.visual_projection = nn.Linear(a.transformer.width, a.projection, bias=False)
+        self.text_projection = nn.Linear(a.text_width, a.projection, bias=False)
+
+    def picture_vectors(self, pixels: Tensor) -> Tensor:
+        """Normalised pictures `[B, 3, side, side]` → unit vectors `[B, P]`."""
+        return F.normalize(self.visual_projection(self.vision_model(pixels)), dim=-1)
+
+    def text_vectors(self, pooled: Tensor) -> Tensor:
+        """The text tower's features at each text's end token, `[B, C]` → unit vectors `[B, P]`."""
+        return F.normalize(self.text_projection(pooled), dim=-1)

@@ -1,0 +1,329 @@
+"""Pipeline: a model, its plugins, and the calls that make pictures with them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+
+import torch
+
+from sdkit.errors import RequestError
+from sdkit.images import Image
+from sdkit.models import embedded_checkpoint, load_model
+from sdkit.pipeline import stages
+from sdkit.pipeline.running import Generation
+from sdkit.plugins import Entry, Manager, PluginInfo, Registry, SamplerEntry, load_manager
+from sdkit.request import Request, RequestFields
+from sdkit.sampling import parameterisation
+from sdkit.settings import Settings
+from sdkit.types import (
+    CancelToken,
+    Conditioning,
+    DiffusionModel,
+    Event,
+    Finished,
+    Latents,
+    Prompt,
+    Result,
+    Schedule,
+    Segment,
+    TokenChunk,
+)
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from PIL import Image as pillow
+
+    from sdkit.models import CheckpointFile
+
+    Picture: TypeAlias = Image | pillow.Image | str | Path
+
+
+class Pipeline:
+    """A loaded model with its plugins. Immutable while it runs, so threads may share it.
+
+    ::
+
+        pipe = Pipeline.load()                                   # the embedded model
+        result = pipe("a red circle on a blue background", seed=7)
+        for event in pipe.stream("a green star", steps=30): ...  # typed events; close() cancels
+
+        cond = pipe.encode("a red circle")                       # the stages by hand: bit for bit the same
+        latents = pipe.sample(cond, seed=7)
+        images = pipe.decode(latents)
+    """
+
+    def __init__(
+        self, model: DiffusionModel, *, plugins: Iterable[object] = (), settings: Settings | None = None
+    ) -> None:
+        """A pipeline around a model that is loaded already; `Pipeline.load` is what most programs want.
+
+        `plugins`: modules, objects, classes or dotted names, the last one nearest.
+        """
+        self._settings = settings or Settings.load()
+        self._given = tuple(plugins)
+        self._manager = load_manager(self._given, settings=self._settings)
+        self._model = model
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        plugins: Iterable[object] = (),
+    ) -> Self:
+        """Load a model and its plugins, offline.
+
+        `source`: a checkpoint file, a name from the model folders, or None for the embedded tiny model. `device`:
+        "auto" takes the GPU if there is one. `dtype`: "auto" is the file's own on a GPU, float32 on a CPU.
+
+        Raises ModelNotFoundError, CheckpointError, UnknownModelError or WeightsError for the model, PluginError for a
+        plugin.
+        """
+        settings = Settings.load()
+        given = tuple(plugins)
+        manager = load_manager(given, settings=settings)
+        model = load_model(
+            str(embedded_checkpoint() if source is None else source),
+            device=settings.device if device == "auto" else device,
+            dtype=settings.dtype if dtype == "auto" else dtype,
+            families={name: entry.load() for name, entry in manager.families.items()},
+            open_file=lambda path: manager.first("load_checkpoint", source=path),
+            folder=settings.models,
+        )
+        pipe = cls.__new__(cls)
+        pipe._settings, pipe._given, pipe._manager, pipe._model = settings, given, manager, model
+        pipe._lock = threading.Lock()
+        manager.notify("model_loaded", model=model)
+        return pipe
+
+    # ── making pictures ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def __call__(
+        self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
+    ) -> Result:
+        """Make pictures: `pipe("a red circle", seed=7, steps=20)`, or `pipe(request)`. Fields are those of `Request`.
+
+        Raises RequestError for what cannot be done, Cancelled if the token was used, and whatever a plugin raises.
+        """
+        return self.run(_request(prompt, fields), cancel=cancel)
+
+    def run(self, request: Request, *, cancel: CancelToken | None = None) -> Result:
+        """Make the pictures of a request."""
+        generation = Generation.of(request, self._model, self._manager, cancel)
+        for event in generation.events():
+            if isinstance(event, Finished):
+                return event.result
+        raise AssertionError("a generation ends with Finished")
+
+    def stream(
+        self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
+    ) -> Iterator[Event]:
+        """Make pictures, yielding an event at each stage and step; the last is `Finished(result)`. `close()` cancels.
+
+        The request is checked at once, not at the first event.
+        """
+        return Generation.of(_request(prompt, fields), self._model, self._manager, cancel).events()
+
+    async def astream(
+        self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
+    ) -> AsyncIterator[Event]:
+        """`stream` for asyncio: computes in a thread, so that the event loop stays free. `aclose()` or cancelling the
+        task stops within one step."""
+        token = cancel or CancelToken()
+        events = await asyncio.to_thread(
+            lambda: Generation.of(_request(prompt, fields), self._model, self._manager, token).events()
+        )
+        working: asyncio.Task[Event | None] | None = None
+        try:
+            while True:
+                working = asyncio.create_task(asyncio.to_thread(next, events, None))
+                event = await asyncio.shield(working)
+                if event is None:
+                    return
+                yield event
+        finally:
+            if working is not None and not working.done():  # the thread is inside a step: let it end before closing
+                token.cancel()
+                await asyncio.wait([working])
+                working.exception()
+            await asyncio.to_thread(cast("Any", events).close)
+
+    # ── the stages by hand ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def encode(self, prompt: str | Request, negative: str = "", **fields: Unpack[RequestFields]) -> Conditioning:
+        """Both prompts as the model reads them: through every plugin, as `pipe(prompt)` would."""
+        request = _request(prompt, fields)
+        if negative:
+            request = request.replace(negative_prompt=negative)
+        generation, run = self._single_run(request)
+        with generation.finishing(run):
+            return stages.encode(run, self._manager)
+
+    def sample(self, conditioning: Conditioning, **fields: Unpack[RequestFields]) -> Latents:
+        """Latents from a conditioning: starting noise from the seeds, then the sampler's steps."""
+        request = Request(**fields)
+        count = len(request.seeds or ()) or request.count
+        rows = max(len(part.context) for branch in (conditioning.positive, conditioning.negative) for part in branch)
+        if rows not in (1, count):
+            raise RequestError(
+                f"the conditioning is for {rows} pictures, but {count} are asked for; give as many seeds"
+            )
+        generation, run = self._single_run(request)
+        if conditioning.prompts:
+            run = replace(
+                run,
+                prompts=_spread(conditioning.prompts, count),
+                negative_prompts=_spread(conditioning.negative_prompts, count),
+            )
+        with generation.finishing(run) as outcome:
+            run = outcome.run = stages.prepare(run, generation.plan, self._manager)
+            steps = generation.sampled(run, conditioning)
+            with closing(cast("Any", steps)):
+                while True:
+                    try:
+                        next(steps)
+                    except StopIteration as done:
+                        return cast("Latents", done.value)
+
+    def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
+        """Latents → finished pictures, through every plugin."""
+        if isinstance(latents, torch.Tensor):
+            latents = Latents(latents)
+        spec = self._model.spec
+        shape = list(latents.tensor.shape)
+        if len(shape) != 4 or shape[1] != spec.latent_channels:
+            raise RequestError(f"latents of {self._model.name!r} are [B, {spec.latent_channels}, H, W], not {shape}")
+        if latents.run is not None:
+            return stages.decode(latents, latents.run, self._manager)
+        size = {"width": shape[3] * spec.latent_factor, "height": shape[2] * spec.latent_factor}
+        generation, run = self._single_run(Request(count=shape[0], seed=0, **size))
+        with generation.finishing(run):
+            return stages.decode(latents, run, self._manager)
+
+    def encode_image(self, picture: Picture, **fields: Unpack[RequestFields]) -> Latents:
+        """A picture → scaled latents, `[1, C, H/f, W/f]`; its sides are cut to multiples of f."""
+        image = _image(picture)
+        factor = self._model.spec.latent_factor
+        image = image.fit(max(factor, image.width // factor * factor), max(factor, image.height // factor * factor))
+        generation, run = self._single_run(
+            Request(**{"width": image.width, "height": image.height, "seed": 0, **fields})
+        )
+        with generation.finishing(run):
+            return Latents(self._manager.answer("encode_image", torch.Tensor, image=image, run=run))
+
+    def add_noise(self, latents: Latents, sigma: float, *, seed: int = 0) -> Latents:
+        """Forward diffusion: what training shows the model, `latents` with noise of std `sigma`, drawn from `seed`."""
+        count, _, height, width = latents.tensor.shape
+        factor = self._model.spec.latent_factor
+        request = Request(width=width * factor, height=height * factor, seed=seed, count=count)
+        generation, run = self._single_run(request)
+        with generation.finishing(run):
+            noise = self._manager.answer("make_noise", torch.Tensor, run=run)
+        noisy = parameterisation(self._model.spec).add_noise(latents.tensor, noise, sigma)
+        return replace(latents, tensor=noisy)
+
+    # ── looking at prompts and pictures ──────────────────────────────────────────────────────────────────────────────
+
+    def tokenize(self, text: str) -> tuple[TokenChunk, ...]:
+        """The prompt as the text encoder sees it: windows of token ids, their weights and texts."""
+        return self._model.tokenize(Prompt(text, (Segment(text),)))
+
+    def similarity(self, texts: str | Sequence[str], images: Picture | Sequence[Picture]) -> torch.Tensor:
+        """CLIP's cosine similarity of every text with every picture: `[len(texts), len(images)]`, −1…1.
+
+        Raises ModelError if the model has no image tower.
+        """
+        texts = (texts,) if isinstance(texts, str) else tuple(texts)
+        pictures = (images,) if isinstance(images, (Image, str, Path)) or hasattr(images, "getbands") else images
+        rows = [
+            self._model.similarity(texts, _image(picture).pixels[None])
+            for picture in cast("Sequence[Picture]", pictures)
+        ]
+        return torch.cat(rows, dim=1)
+
+    # ── what is in it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def model(self) -> DiffusionModel:
+        """The loaded model."""
+        return self._model
+
+    @property
+    def samplers(self) -> Registry[SamplerEntry]:
+        """The samplers by name, with owner, order and options."""
+        return self._manager.samplers
+
+    @property
+    def schedules(self) -> Registry[Entry[Schedule]]:
+        """The schedules by name."""
+        return self._manager.schedules
+
+    @property
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """The enabled plugins, farthest first."""
+        return self._manager.infos
+
+    @property
+    def manager(self) -> Manager:
+        """The plugin manager, for tools that call hooks themselves."""
+        return self._manager
+
+    def using(self, *plugins: object) -> Pipeline:
+        """A pipeline that shares this one's model and has these plugins besides, nearest of all."""
+        return Pipeline(self._model, plugins=(*self._given, *plugins), settings=self._settings)
+
+    def to(self, device: str = "", dtype: str = "") -> Self:
+        """Move the model; runs under way finish where they began. Returns this pipeline."""
+        with self._lock:
+            self._model = self._model.to(
+                device or str(self._model.device), dtype or str(self._model.dtype).removeprefix("torch.")
+            )
+        return self
+
+    def unload(self) -> None:
+        """Drop the weights. Afterwards every call that needs them raises ModelError."""
+        self._model.unload()
+
+    def __repr__(self) -> str:
+        spec = self._model.spec
+        given = [info.name for info in self.plugins if info.origin != "built-in"]
+        return f"<Pipeline {self._model.name!r} ({spec.family}) on {self._model.device}, plugins: {', '.join(given) or 'none'}>"
+
+    def _single_run(self, request: Request):
+        """The generation and its only run, however many pictures it has."""
+        count = len(request.seeds or ()) or request.count
+        generation = Generation.of(request.replace(batch_size=count), self._model, self._manager, None)
+        run, *more = generation.runs()
+        if more:
+            raise RequestError(
+                "a plugin's prepare_run makes more pictures of this request; call pipe(…) instead of single stages"
+            )
+        return generation, run
+
+
+def _request(prompt: str | Request, fields: RequestFields) -> Request:
+    if isinstance(prompt, Request):
+        return prompt.replace(**fields) if fields else prompt
+    return Request(prompt=prompt, **fields)
+
+
+def _image(picture: Picture) -> Image:
+    from sdkit.images import read_image
+
+    if isinstance(picture, Image):
+        return picture
+    return read_image(picture) if isinstance(picture, (str, Path)) else Image.from_pil(picture)
+
+
+def _spread(texts: tuple[str, ...], count: int) -> tuple[str, ...]:
+    return texts * count if len(texts) == 1 else texts

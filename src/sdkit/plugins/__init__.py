@@ -1,0 +1,16 @@
+"""Plugins: finding them, checking them, and calling their hooks. One manager per pipeline, none per process."""
+
+from sdkit.plugins.discovery import InstalledPlugin, installed_plugins, load_manager
+from sdkit.plugins.manager import Manager, PluginInfo
+from sdkit.plugins.registry import Entry, Registry, SamplerEntry
+
+__all__ = [
+    "Entry",
+    "InstalledPlugin",
+    "Manager",
+    "PluginInfo",
+    "Registry",
+    "SamplerEntry",
+    "installed_plugins",
+    "load_manager",
+]

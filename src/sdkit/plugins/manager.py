@@ -1,0 +1,279 @@
+"""The manager: a pipeline's plugins, what they registered, and the calls to their hooks."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import pluggy
+
+from sdkit import hookspecs
+from sdkit.errors import HookResultError, NameTakenError, SdkitError, UnknownNameError
+from sdkit.plugins.blame import Owned, blame
+from sdkit.plugins.checks import Implementations, hook_functions, plugin_name
+from sdkit.plugins.registry import Entry, Registry, SamplerEntry, validate_options
+from sdkit.plugins.trace import summary
+
+if TYPE_CHECKING:
+    import typer
+    from pydantic import BaseModel, JsonValue
+
+    from sdkit.models import ModelFamily
+    from sdkit.prompts import PromptSyntax
+    from sdkit.types import Guidance, Schedule
+
+Origin = Literal["built-in", "installed", "given"]
+R = TypeVar("R")
+
+log = logging.getLogger("sdkit.hooks")
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """An enabled plugin: its name, version ("" if unknown), where it came from and which hooks it implements."""
+
+    name: str
+    version: str
+    origin: Origin
+    hooks: tuple[str, ...]
+
+
+class Manager:
+    """A pipeline's plugins. Filled while it is built, read-only afterwards, shared by threads.
+
+    `samplers`, `schedules`, `guidance`, `families`, `syntaxes`: what was registered, by name. `option_models`: plugins'
+    options by namespace.
+    """
+
+    def __init__(self, *, trace: bool = False) -> None:
+        self.pluggy = pluggy.PluginManager("sdkit")
+        self.pluggy.add_hookspecs(hookspecs)
+        self.trace = trace
+        self.specs = _hook_arguments()
+        self._infos: list[PluginInfo] = []
+        self._plugins: dict[str, object] = {}
+        self._warned: set[tuple[str, str]] = set()
+        self.samplers: Registry[SamplerEntry] = Registry("sampler")
+        self.schedules: Registry[Entry[Schedule]] = Registry("schedule")
+        self.guidance: Registry[Entry[Guidance]] = Registry("guidance")
+        self.families: Registry[Entry[ModelFamily]] = Registry("model family")
+        self.syntaxes: Registry[Entry[PromptSyntax]] = Registry("prompt syntax")
+        self.option_models: Registry[Entry[type[BaseModel]]] = Registry("options namespace")
+
+    @property
+    def infos(self) -> tuple[PluginInfo, ...]:
+        """The plugins in the order in which they were added, farthest first."""
+        return tuple(self._infos)
+
+    # ── filling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, plugin: object, *, name: str = "", version: str = "", origin: Origin = "given") -> None:
+        """Add a plugin: a module, an object, or a class, which is instantiated. All of it or, on any error, nothing.
+
+        Raises PluginHookError, NameTakenError, and whatever the plugin's own registration raises.
+        """
+        if inspect.isclass(plugin):
+            plugin = plugin()
+        name = self._free_name(plugin, name or plugin_name(plugin), origin)
+        functions = hook_functions(plugin, name, self.specs)
+        staged = self._collect(name, functions)
+        self.pluggy.register(Implementations(functions), name)
+        self.__dict__.update(staged)
+        self._infos.append(PluginInfo(name, version, origin, tuple(sorted(functions))))
+        self._plugins[name] = plugin
+
+    def _free_name(self, plugin: object, name: str, origin: Origin) -> str:
+        """A second object of a class that is there already gets a number; the same object twice is a mistake."""
+        if name not in self._plugins:
+            return name
+        if origin != "given" or any(plugin is other for other in self._plugins.values()):
+            raise NameTakenError(name, f"the plugin {name!r} is there already; leave one of the two out")
+        number = 2
+        while f"{name}#{number}" in self._plugins:
+            number += 1
+        return f"{name}#{number}"
+
+    def _collect(self, owner: str, functions: Mapping[str, Callable[..., object]]) -> dict[str, object]:
+        """Let a plugin register into copies of the registries, so that nothing is half-registered when it fails."""
+        staged: dict[str, object] = {}
+        for hook, (attribute, make_entry) in _COLLECTORS.items():
+            function = functions.get(hook)
+            if function is None:
+                continue
+            registry: Registry[Any] = getattr(self, attribute).copy()
+
+            def register(
+                name: str,
+                target: object,
+                *,
+                override: bool = False,
+                _registry: Registry[Any] = registry,
+                _make: Callable[..., Entry[Any]] = make_entry,
+                **declared: object,
+            ) -> None:
+                _registry.add(_make(name, owner, target, **declared), override=override)
+
+            with blame(owner, hook):
+                function(*([register] if self._takes_register(function) else []))
+            staged[attribute] = registry
+        return staged
+
+    @staticmethod
+    def _takes_register(function: Callable[..., object]) -> bool:
+        return bool(inspect.signature(function).parameters)
+
+    # ── calling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def first(self, hook: str, **arguments: object) -> object:
+        """Ask one plugin after another, nearest first; the first answer that is not None. None if nobody answers."""
+        for owned in self._implementations(hook):
+            answer = self._call(owned, arguments)
+            if answer is not None:
+                return answer
+        return None
+
+    def answer(self, hook: str, kind: type[R], **arguments: object) -> R:
+        """Like `first`, but somebody must answer, with an object of type `kind`. Raises HookResultError."""
+        for owned in self._implementations(hook):
+            answer = self._call(owned, arguments)
+            if answer is None:
+                continue
+            if not isinstance(answer, kind):
+                raise HookResultError(
+                    owned.owner,
+                    f"plugin {owned.owner!r}: {hook} must return {kind.__name__}, not {type(answer).__name__}",
+                )
+            return answer
+        raise SdkitError(f"no plugin answers the hook {hook!r}; a built-in one is missing")
+
+    def factories(self, hook: str, **arguments: object) -> list[Owned]:
+        """What each plugin's factory returned, without the Nones, farthest first: compose in this order.
+
+        Raises HookResultError where something that is not a function came.
+        """
+        made: list[Owned] = []
+        for owned in reversed(list(self._implementations(hook))):
+            function = self._call(owned, arguments)
+            if function is None:
+                continue
+            if not callable(function):
+                raise HookResultError(
+                    owned.owner,
+                    f"plugin {owned.owner!r}: {hook} must return a function or None, not {type(function).__name__}",
+                )
+            made.append(Owned(owned.owner, hook, cast("Callable[..., object]", function)))
+        return made
+
+    def notify(self, hook: str, **arguments: object) -> None:
+        """Tell every plugin, nearest first; the first error is raised after all were told, later ones become its
+        notes."""
+        first: BaseException | None = None
+        for owned in self._implementations(hook):
+            try:
+                self._call(owned, arguments)
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                if first is None:
+                    first = error
+                else:
+                    first.add_note(f"then {owned.owner!r} failed in {hook} as well: {type(error).__name__}: {error}")
+        if first is not None:
+            raise first
+
+    def tell(self, hook: str, **arguments: object) -> None:
+        """Tell every plugin; an error is a warning, once per plugin, and never stops anything."""
+        for owned in self._implementations(hook):
+            try:
+                self._call(owned, arguments)
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                self.warn_once(owned.owner, hook, error)
+
+    def warn_once(self, owner: str, hook: str, error: BaseException) -> None:
+        """Warn about an error in a hook that must not stop a run, the first time that this plugin fails in it."""
+        if (owner, hook) not in self._warned:
+            self._warned.add((owner, hook))
+            warnings.warn(
+                f"plugin {owner!r} failed in {hook}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3
+            )
+
+    def implements(self, hook: str) -> bool:
+        """Whether any plugin implements the hook."""
+        return bool(self._hook(hook).get_hookimpls())
+
+    def add_commands(self, cli: typer.Typer) -> None:
+        """Let every plugin add its commands to the command line."""
+        for owned in reversed(list(self._implementations("register_commands"))):
+            self._call(owned, {"cli": cli})
+
+    def validate_options(self, options: Mapping[str, Mapping[str, JsonValue]]) -> dict[type[BaseModel], BaseModel]:
+        """Every plugin's options, filled from a request's. Raises RequestError naming namespace, option and nearest
+        name."""
+        for namespace in options:
+            if namespace not in self.option_models:
+                raise UnknownNameError(
+                    "plugin option namespace", namespace, self.option_models, "Is the plugin installed and enabled?"
+                )
+        filled: dict[type[BaseModel], BaseModel] = {}
+        for namespace, entry in self.option_models.items():
+            model = entry.load()
+            filled[model] = validate_options(model, options.get(namespace, {}), f"plugin {entry.owner!r} ({namespace})")
+        return filled
+
+    def _hook(self, hook: str) -> pluggy.HookCaller:
+        return cast("pluggy.HookCaller", getattr(self.pluggy.hook, hook))
+
+    def _implementations(self, hook: str) -> Iterator[_Implementation]:
+        """Nearest first: pluggy keeps them farthest first, trylast and tryfirst sorted in."""
+        for implementation in reversed(self._hook(hook).get_hookimpls()):
+            yield _Implementation(
+                implementation.plugin_name, hook, implementation.function, tuple(implementation.argnames)
+            )
+
+    def _call(self, owned: _Implementation, arguments: Mapping[str, object]) -> object:
+        started = time.perf_counter() if self.trace else 0.0
+        with blame(owned.owner, owned.hook):
+            answer = owned.function(*[arguments[name] for name in owned.arguments])
+        if self.trace:
+            took = (time.perf_counter() - started) * 1e3
+            shown = ", ".join(f"{name}={summary(arguments[name])}" for name in owned.arguments)
+            log.info("%s · %s(%s) → %s  %.2f ms", owned.owner, owned.hook, shown, summary(answer), took)
+        return answer
+
+
+@dataclass(frozen=True)
+class _Implementation:
+    owner: str
+    hook: str
+    function: Callable[..., object]
+    arguments: tuple[str, ...]
+
+
+def _sampler_entry(name: str, owner: str, target: Any, **declared: Any) -> SamplerEntry:
+    return SamplerEntry(name, owner, target, **declared)
+
+
+def _entry(name: str, owner: str, target: Any, *, summary: str = "") -> Entry[Any]:
+    return Entry(name, owner, target, summary)
+
+
+_COLLECTORS: dict[str, tuple[str, Callable[..., Entry[Any]]]] = {
+    "register_samplers": ("samplers", _sampler_entry),
+    "register_schedules": ("schedules", _entry),
+    "register_guidance": ("guidance", _entry),
+    "register_model_families": ("families", _entry),
+    "register_prompt_syntaxes": ("syntaxes", _entry),
+    "register_options": ("option_models", _entry),
+}
+
+
+def _hook_arguments() -> dict[str, tuple[str, ...]]:
+    """Every hook of `sdkit.hookspecs` and the names of its arguments."""
+    return {
+        name: tuple(inspect.signature(spec).parameters)
+        for name, spec in vars(hookspecs).items()
+        if hasattr(spec, "sdkit_spec")
+    }

@@ -1,0 +1,87 @@
+"""Settings: SDKIT_* environment variables, then a TOML file, then defaults.
+
+The file is the one that SDKIT_CONFIG names, else `config.toml` in the user's configuration folder for sdkit
+(`~/.config/sdkit` on Linux). Nothing is read at import: `Settings.load()` reads, and objects carry what they were
+given.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sdkit.errors import SettingsError
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What a user sets once for all programs. Every field is an SDKIT_ variable too: `models` is SDKIT_MODELS."""
+
+    model_config = SettingsConfigDict(env_prefix="SDKIT_", extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    models: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("sdkit", appauthor=False)) / "models")
+    """Folder of model files, with `checkpoints`, `loras`, `vae` … in it."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` …"""
+    dtype: str = "auto"
+    """`auto`, `float32`, `float16` or `bfloat16`."""
+    plugins: Names = ("all",)
+    """Names of the installed plugins to enable, comma-separated; `all` or `none`."""
+    plugins_deny: Names = ()
+    """Names of installed plugins never to import, comma-separated."""
+    trace_hooks: bool = False
+    """Print every hook call, tensors summarised, to standard error."""
+
+    @field_validator("plugins", "plugins_deny", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The settings in force now. Raises SettingsError, naming the variable or field at fault."""
+        try:
+            return cls()
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            name = ".".join(str(part) for part in fault["loc"])
+            raise SettingsError(
+                f"setting {name!r} (SDKIT_{name.upper()} or {config_file()}): {fault['msg']}, not {fault['input']!r}"
+            ) from None
+        except (OSError, ValueError) as error:  # tomllib's errors are ValueErrors
+            raise SettingsError(f"cannot read {config_file()}: {error}") from error
+
+    def enables(self, plugin: str) -> bool:
+        """Whether an installed plugin of this name may be imported."""
+        if plugin in self.plugins_deny or self.plugins == ("none",):
+            return False
+        return self.plugins == ("all",) or plugin in self.plugins
+
+
+def config_file() -> Path:
+    """Where the settings file is looked for."""
+    named = os.environ.get("SDKIT_CONFIG")
+    return Path(named) if named else Path(platformdirs.user_config_dir("sdkit", appauthor=False)) / "config.toml"

@@ -1,0 +1,94 @@
+"""Who imports whom. The rows of the house are in pyproject.toml, [tool.importlinter]; here is what it cannot say: the
+built-in plugins and the packages in plugins/ use public names only, like anybody else's, and never one another's."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests._sources import BUILTIN, ROOT, parse
+
+PINNED = ("sdkit", "sdkit.graph", "sdkit.images", "sdkit.models", "sdkit.prompts", "sdkit.sampling", "sdkit.testing")
+"""Public packages: their `__all__` says what is public (see test_public_api)."""
+OPEN = ("sdkit.errors", "sdkit.hookspecs", "sdkit.request", "sdkit.settings", "sdkit.types")
+"""Public modules: every name without an underscore is public."""
+
+PLUGIN_SOURCES = [*BUILTIN.glob("**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def sdkit_imports(path: Path) -> Iterator[tuple[str, str, int]]:
+    """What a module imports from sdkit, wherever it does: module, name ("" for the module itself), line."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "sdkit":
+                    yield alias.name, "", node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{_name(path)}:{node.lineno}: a relative import"
+            if node.module and node.module.split(".")[0] == "sdkit":
+                for alias in node.names:
+                    yield node.module, alias.name, node.lineno
+
+
+def fault(module: str, name: str) -> str:
+    """What is wrong with importing `name` from `module` in a plugin; "" if it is public."""
+    if module in OPEN:
+        return "starts with an underscore" if name.startswith("_") else ""
+    if module not in PINNED:
+        return f"{module} is private"
+    if not name:
+        return ""
+    if f"{module}.{name}" in (*OPEN, *PINNED):
+        return ""
+    return "" if name in importlib.import_module(module).__all__ else f"is not in {module}.__all__"
+
+
+@pytest.mark.parametrize("path", PLUGIN_SOURCES, ids=_name)
+def test_plugins_import_public_names_only(path: Path) -> None:
+    faults = [
+        f"line {line}: {name or module} {problem}"
+        for module, name, line in sdkit_imports(path)
+        if (problem := fault(module, name))
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/*/")), ids=_name)
+def test_plugin_packages_do_not_know_each_other(path: Path) -> None:
+    others = {other.name for other in ROOT.glob("plugins/*/src/*/")} - {path.name}
+    imported = {
+        name.split(".")[0]
+        for source in path.glob("**/*.py")
+        for node in ast.walk(parse(source))
+        for name in (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
+        )
+    }
+    assert imported & others == set()
+
+
+def test_faults_are_found() -> None:
+    assert fault("sdkit", "hookimpl") == ""
+    assert fault("sdkit.types", "Step") == ""
+    assert fault("sdkit.sampling", "no_such_name") == "is not in sdkit.sampling.__all__"
+    assert fault("sdkit.sampling.noise", "SeededNoise") == "sdkit.sampling.noise is private"
+    assert fault("sdkit.builtin.stages", "encode") == "sdkit.builtin.stages is private"
+    assert fault("sdkit.pipeline", "Pipeline") == "sdkit.pipeline is private"
+
+
+def test_modules_import_only_from_the_rows_below() -> None:
+    lint_imports = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run(
+        [lint_imports, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
