@@ -17,6 +17,8 @@ def documented() -> dict[str, str]:
     """The signatures that the reference shows, by hook: the first function in the first code block of its section."""
     found: dict[str, str] = {}
     for title, blocks in Page(REFERENCE).sections():
+        if not title.startswith("`"):
+            continue
         name = title.strip("`").partition("(")[0]
         for block in blocks:
             shown = [node for node in ast.parse(block.code).body if isinstance(node, ast.FunctionDef)]

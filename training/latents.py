@@ -22,9 +22,9 @@ from training.world import Scene, Thing, World, make_split
 class CacheRecipe:
     """What decides the cached scenes; ``pairs`` of them hold two objects."""
 
-    singles: int = 32_000
-    pairs: int = 24_000
-    batch: int = 32
+    singles: int = 7_000
+    pairs: int = 5_000
+    batch: int = 8
     statistics: int = 512
     seed: int = 13
 
@@ -38,7 +38,7 @@ def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
 
 
 def folded_vae(folder: Path) -> AutoencoderKL:
-    """The trained autoencoder with the measured whitening folded in; measures it on the first call."""
+    """The trained autoencoder with its whitening folded in; measures that on the first call, into ``whitening.pt``."""
     vae = load_vae(folder)
     path = folder / "whitening.pt"
     if not path.exists():
@@ -56,18 +56,21 @@ def _pictures(recipe: CacheRecipe) -> Tensor:
     return Renderer()([world.scene(rng, 0.35) for _ in range(recipe.statistics)])
 
 
-def build_cache(folder: Path, recipe: CacheRecipe) -> None:
-    """Write ``cache-singles.pt`` and ``cache-pairs.pt``: latents ``[N, 4, 16, 16]`` in bf16 and their scenes as JSON."""
+def build_cache(folder: Path, recipe: CacheRecipe, rank: int = 0, count: int = 1) -> None:
+    """Write ``cache-singles.pt`` and ``cache-pairs.pt``: latents ``[N, 4, 16, 16]`` in bf16 and their scenes as JSON.
+
+    Of several processes, each makes the files whose turn it is (``rank`` of ``count``).
+    """
     vae = fuse(folded_vae(folder).to(memory_format=torch.channels_last), folder)
     world, render = World(frozenset(make_split())), Renderer()
-    for name, count, share in (("singles", recipe.singles, 0.0), ("pairs", recipe.pairs, 1.0)):
+    for name, wanted, share in (("singles", recipe.singles, 0.0), ("pairs", recipe.pairs, 1.0))[rank::count]:
         path = folder / f"cache-{name}.pt"
         if path.exists():
             continue
         rng = random.Random(f"{name} {recipe.seed}")
-        scenes = [world.scene(rng, share) for _ in range(count)]
-        latents = torch.empty(count, 4, 16, 16, dtype=torch.bfloat16)
-        for start in tqdm(range(0, count, recipe.batch), desc=f"cache {name}", mininterval=5):
+        scenes = [world.scene(rng, share) for _ in range(wanted)]
+        latents = torch.empty(wanted, 4, 16, 16, dtype=torch.bfloat16)
+        for start in tqdm(range(0, wanted, recipe.batch), desc=f"cache {name}", mininterval=5):
             part = slice(start, start + recipe.batch)
             latents[part] = encode(vae, render(scenes[part])).bfloat16()
         save(path, {"latents": latents, "scenes": json.dumps([asdict(scene) for scene in scenes])})

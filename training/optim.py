@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 
@@ -19,6 +20,17 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).float()
 
 
+def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace every gradient by its mean over all processes; nothing to do in a single one."""
+    if dist.is_initialized():
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        parts = flat.div_(dist.get_world_size()).split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised; parameters of one shape are handled as one batch.
 
@@ -30,28 +42,39 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
+        """One update. Of several processes each orthogonalises every other matrix, and all get all."""
+        rank, count = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    shapes[parameter.flatten(1).shape].append(parameter)
-            for (rows, columns), members in shapes.items():
-                updates = []
-                for parameter in members:
-                    moving = self.state[parameter].setdefault("moving", torch.zeros_like(parameter))
-                    moving.lerp_(parameter.grad, 1 - group["momentum"])
-                    updates.append(parameter.grad.lerp(moving, group["momentum"]).flatten(1))
-                size = 0.2 * max(rows, columns) ** 0.5 * group["lr"]
-                for parameter, update in zip(members, orthogonalise(torch.stack(updates)), strict=True):
-                    parameter.mul_(1 - group["lr"] * group["decay"])
-                    parameter.sub_(update.view_as(parameter), alpha=size)
+            members = [parameter for parameter in group["params"] if parameter.grad is not None]
+            momentum, shapes = group["momentum"], defaultdict(list)
+            for parameter in members:
+                moving = self.state[parameter].setdefault("moving", torch.zeros_like(parameter))
+                moving.lerp_(parameter.grad, 1 - momentum)
+                shapes[parameter.flatten(1).shape].append(parameter)
+            own = [parameter for same in shapes.values() for parameter in same][rank::count]
+            updates = {parameter: torch.zeros_like(parameter, memory_format=torch.contiguous_format) for parameter in members}
+            for same in shapes.values():
+                mine = [parameter for parameter in same if any(parameter is other for other in own)]
+                if mine:
+                    ahead = [p.grad.lerp(self.state[p]["moving"], momentum).flatten(1) for p in mine]
+                    for parameter, update in zip(mine, orthogonalise(torch.stack(ahead)), strict=True):
+                        updates[parameter] = update.view_as(parameter)
+            if count > 1:
+                flat = torch.cat([update.flatten() for update in updates.values()])
+                dist.all_reduce(flat)
+                parts = flat.split([parameter.numel() for parameter in members])
+                updates = {p: part.view(p.shape) for p, part in zip(members, parts, strict=True)}
+            for parameter, update in updates.items():
+                size = 0.2 * max(parameter.shape[0], parameter[0].numel()) ** 0.5 * group["lr"]
+                parameter.mul_(1 - group["lr"] * group["decay"])
+                parameter.sub_(update, alpha=size)
 
 
 class MuonAdam:
     """Muon on the inner weights, Adam on everything else, behind one interface."""
 
     def __init__(self, model: nn.Module, rate: float, decay: float = 0.0) -> None:
-        outer = ("conv_in", "conv_out", "time_emb")
+        outer = ("conv_in", "conv_out", "time_emb", "encoder.conv_in", "decoder.conv_out", "quant", "post_quant")
         inner, rest = [], []
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim >= 2 and not name.startswith(outer)

@@ -40,7 +40,10 @@ def warm_cosine(step: int, steps: int, warmup: int = 200) -> float:
 
 @dataclass
 class Loop:
-    """Counts steps, keeps means of the named numbers, logs them as JSON lines, checkpoints now and then."""
+    """Counts steps, keeps means of the named numbers, logs them as JSON lines, checkpoints now and then.
+
+    A ``quiet`` one only counts: that of a helper process.
+    """
 
     name: str
     folder: Path
@@ -48,16 +51,19 @@ class Loop:
     checkpoint: Callable[[int], dict[str, object]]
     every: int = 500
     log_every: int = 50
+    quiet: bool = False
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[int]:
         begun = time.time()
-        with tqdm(total=self.steps, initial=self.step, desc=self.name, mininterval=5) as bar:
+        with tqdm(total=self.steps, initial=self.step, desc=self.name, mininterval=5, disable=self.quiet) as bar:
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
                 bar.update()
+                if self.quiet:
+                    continue
                 if self.step % self.log_every == 0:
                     means = {key: round(value / self.log_every, 5) for key, value in self.sums.items()}
                     self.sums.clear()

@@ -18,7 +18,7 @@ from training.captions import caption
 from training.clip import load_clip
 from training.fused import fuse
 from training.latents import load_cache
-from training.optim import MuonAdam
+from training.optim import MuonAdam, share_gradients
 from training.state import Loop, average, load
 from training.tokens import Tokens
 
@@ -27,21 +27,21 @@ from training.tokens import Tokens
 class UNetRecipe:
     """What decides the result, with the values of the shipped file."""
 
-    widths: tuple[int, ...] = (96, 128)
+    widths: tuple[int, ...] = (64, 128)
     attention: tuple[bool, ...] = (False, True)
     layers: int = 2
     cross: int = 128
-    steps: int = 20_000
+    steps: int = 12_000
     batch: int = 64
-    rate: float = 1.5e-3
+    rate: float = 2e-3
     warmup: int = 200
     tail: float = 0.25
     gamma: float = 5.0
     drop: float = 0.1
     pairs_from: float = 0.05
     pairs_to: float = 0.45
-    pairs_grow: int = 4000
-    decay: float = 0.999
+    pairs_grow: int = 3000
+    decay: float = 0.998
     seed: int = 14
 
 
@@ -102,16 +102,16 @@ def rate_at(step: int, recipe: UNetRecipe) -> float:
 class Batches:
     """Draws latents and freshly worded captions; the share of two-object scenes grows with the step."""
 
-    def __init__(self, folder: Path, recipe: UNetRecipe) -> None:
-        self.recipe, self.tokens = recipe, Tokens()
+    def __init__(self, folder: Path, recipe: UNetRecipe, rank: int, count: int) -> None:
+        self.recipe, self.rank, self.size, self.tokens = recipe, rank, recipe.batch // count, Tokens()
         self.pools = [load_cache(folder, "singles"), load_cache(folder, "pairs")]
 
     def __call__(self, step: int) -> tuple[Tensor, list[str]]:
-        recipe, rng = self.recipe, random.Random(f"{self.recipe.seed} {step}")
+        recipe, rng = self.recipe, random.Random(f"{self.recipe.seed} {step} {self.rank}")
         grown = min(1.0, step / recipe.pairs_grow)
         share = recipe.pairs_from + (recipe.pairs_to - recipe.pairs_from) * grown
         latents, texts = [], []
-        for _ in range(recipe.batch):
+        for _ in range(self.size):
             pool, scenes = self.pools[rng.random() < share]
             index = rng.randrange(len(scenes))
             latents.append(pool[index])
@@ -136,35 +136,36 @@ def noised(latents: Tensor, step: int, seed: int, power: Tensor) -> tuple[Tensor
     return signal.sqrt() * latents + (1 - signal).sqrt() * noise, noise, times
 
 
-def train_unet(folder: Path, recipe: UNetRecipe, name: str = "unet", until: int | None = None) -> None:
-    """Train, or go on from ``folder/NAME.pt``, up to ``until`` (default: the recipe's last step)."""
+def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) -> None:
+    """Train, or go on from ``folder/unet.pt``. ``rank`` of ``count`` processes does its share of every batch."""
     torch.manual_seed(recipe.seed)
     unet = build_unet(recipe)
     zero_ends(unet)
     ema = copy.deepcopy(unet).requires_grad_(False)
     unet = fuse(unet.to(memory_format=torch.channels_last), folder)
     unet.set_attn_processor(PlainAttention())
-    clip, batches, power = load_clip(folder), Batches(folder, recipe), alphas()
+    clip, batches, power = load_clip(folder), Batches(folder, recipe, rank, count), alphas()
     optimizer = MuonAdam(unet, recipe.rate)
     parts = {"model": unet, "ema": ema, "optimizer": optimizer}
-    loop = Loop(name, folder, until or recipe.steps, lambda step: {
+    loop = Loop("unet", folder, recipe.steps, lambda step: {
         **{key: part.state_dict() for key, part in parts.items()}, "recipe": asdict(recipe),
-    }, log_every=100)
-    if (folder / f"{name}.pt").exists():
-        state = load(folder / f"{name}.pt")
+    }, log_every=100, quiet=rank > 0)
+    if (folder / "unet.pt").exists():
+        state = load(folder / "unet.pt")
         for key, part in parts.items():
             part.load_state_dict(state[key])
         loop.step = state["step"]
     for step in loop:
         latents, texts = batches(step)
         text = encode_text(clip, batches.tokens(texts))
-        noisy, noise, times = noised(latents, step, recipe.seed, power)
+        noisy, noise, times = noised(latents, step * count + rank, recipe.seed, power)
         with torch.autocast("cpu", torch.bfloat16):
             guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, text).sample
         ratio = power[times] / (1 - power[times])
         error = F.mse_loss(guess.float(), noise, reduction="none").mean((1, 2, 3))
         loss = (error * (recipe.gamma / ratio).clamp(max=1)).mean()
         loss.backward()
+        share_gradients(unet.parameters())
         norm = torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step(rate_at(step, recipe))
         average(ema, unet, min(recipe.decay, (1 + step) / (10 + step)))

@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from training.fused import fuse
+from training.optim import MuonAdam, share_gradients
 from training.render import SIDE, Renderer
 from training.state import Loop, average, load, warm_cosine
 from training.world import World
@@ -20,15 +22,15 @@ from training.world import World
 class VaeRecipe:
     """What decides the result, with the values of the shipped file."""
 
-    widths: tuple[int, ...] = (32, 64, 64, 64)
+    widths: tuple[int, ...] = (64, 64, 64, 64)
     layers: int = 1
-    steps: int = 2600
-    batch: int = 24
+    steps: int = 1200
+    batch: int = 16
     crop: int = 64
-    whole_from: int = 2300
-    whole_batch: int = 8
-    rate: float = 1.5e-3
-    kl: float = 3e-6
+    whole_from: int = 1000
+    whole_batch: int = 6
+    rate: float = 2e-3
+    kl: float = 1e-4
     edge: float = 0.5
     pair_share: float = 0.4
     noise: float = 0.05
@@ -48,14 +50,25 @@ def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
     )
 
 
-def train_vae(folder: Path, recipe: VaeRecipe) -> None:
-    """Train, or go on from ``folder/vae.pt``. The loss is L1 + MSE + L1 of the gradients + a small KL."""
+def zero_branches(model: torch.nn.Module) -> None:
+    """Start every residual branch at zero, so that training begins with a shallow network."""
+    for module in model.modules():
+        if isinstance(module, ResnetBlock2D):
+            torch.nn.init.zeros_(module.conv2.weight)
+
+
+def train_vae(folder: Path, recipe: VaeRecipe, rank: int = 0, count: int = 1) -> None:
+    """Train, or go on from ``folder/vae.pt``. The loss is L1 + MSE + L1 of the gradients + a small KL.
+
+    ``rank`` of ``count`` processes does its share of every batch.
+    """
     torch.manual_seed(recipe.seed)
     model = build_vae(recipe).to(memory_format=torch.channels_last)
+    zero_branches(model)
     ema = copy.deepcopy(model).requires_grad_(False)
     fuse(model, folder)
-    optimizer = torch.optim.AdamW(model.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    loop = Loop("vae", folder, recipe.steps, lambda step: _state(model, ema, optimizer, recipe), every=200)
+    optimizer = MuonAdam(model, recipe.rate)
+    loop = Loop("vae", folder, recipe.steps, lambda step: _state(model, ema, optimizer, recipe), every=200, quiet=rank > 0)
     if (folder / "vae.pt").exists():
         state = load(folder / "vae.pt")
         model.load_state_dict(state["model"])
@@ -64,12 +77,11 @@ def train_vae(folder: Path, recipe: VaeRecipe) -> None:
         loop.step = state["step"]
     world, render = World(), Renderer()
     for step in loop:
-        rng = random.Random(f"{recipe.seed} {step}")
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        rng = random.Random(f"{recipe.seed} {step} {rank}")
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step * count + rank)
         whole = step >= recipe.whole_from
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * warm_cosine(step, recipe.steps, 100)
-        scenes = [world.scene(rng, recipe.pair_share) for _ in range(recipe.whole_batch if whole else recipe.batch)]
+        batch = (recipe.whole_batch if whole else recipe.batch) // count
+        scenes = [world.scene(rng, recipe.pair_share) for _ in range(batch)]
         if whole:
             pictures = render(scenes)
         else:
@@ -82,12 +94,12 @@ def train_vae(folder: Path, recipe: VaeRecipe) -> None:
             z = z + recipe.noise * torch.randn(z.shape, generator=generator)
             output = model.decode(z).sample
         parts = reconstruction(output.float(), target)
-        kl = latent.kl().mean() / target[0].numel()
-        loss = parts["l1"] + parts["mse"] + recipe.edge * parts["edge"] + recipe.kl * latent.kl().mean() / z[0].numel()
+        kl = latent.kl().mean() / z[0].numel()
+        loss = parts["l1"] + parts["mse"] + recipe.edge * parts["edge"] + recipe.kl * kl
         loss.backward()
+        share_gradients(model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(recipe.rate * warm_cosine(step, recipe.steps, 100))
         average(ema, model, min(0.995, (1 + step) / (10 + step)))
         loop.add(**{key: value.item() for key, value in parts.items()}, kl=kl.item(), norm=norm.item())
 
@@ -107,7 +119,7 @@ def load_vae(folder: Path) -> AutoencoderKL:
     return model.eval().requires_grad_(False)
 
 
-def _state(model: AutoencoderKL, ema: AutoencoderKL, optimizer: torch.optim.Optimizer, recipe: VaeRecipe) -> dict[str, object]:
+def _state(model: AutoencoderKL, ema: AutoencoderKL, optimizer: MuonAdam, recipe: VaeRecipe) -> dict[str, object]:
     return {
         "model": model.state_dict(),
         "ema": ema.state_dict(),

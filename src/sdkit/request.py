@@ -6,12 +6,15 @@ import base64
 import hashlib
 import secrets
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from sdkit.errors import ImageError, RequestError, nearest
 from sdkit.images import Image, read_image
+
+if TYPE_CHECKING:
+    from PIL import Image as PILImage
 
 MAX_SEED = 2**64 - 1
 MAX_SIDE = 16384
@@ -39,7 +42,8 @@ class ImageInput(BaseModel):
         if isinstance(value, Image):
             return {"data": base64.b64encode(value.to_png(metadata=False)).decode()}
         if hasattr(value, "convert") and hasattr(value, "getbands"):  # a Pillow image, without importing Pillow
-            return {"data": base64.b64encode(Image.from_pil(value).to_png()).decode()}
+            picture = Image.from_pil(cast("PILImage.Image", value))
+            return {"data": base64.b64encode(picture.to_png()).decode()}
         return value
 
     @model_validator(mode="after")
@@ -85,7 +89,8 @@ class Request(BaseModel):
     """What to make. None means the model family's default; a resolved request (in results and metadata) has no None
     left.
 
-    Raises RequestError, naming every field at fault, what came and what is allowed.
+    Raises RequestError, naming every field at fault, what came and what is allowed; ImageError if a picture that it
+    names cannot be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, use_attribute_docstrings=True)

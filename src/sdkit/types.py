@@ -237,7 +237,7 @@ class ModelSpec:
     """What the pipeline must know of a model.
 
     `sigmas`: noise std at each training timestep, ascending. `latent_factor`: pixels per latent along a side; widths
-    and heights must be multiples of it. `text_towers`: names of the text encoders.
+    and heights must be multiples of it. `has_image_tower`: whether it can compare texts with pictures.
     """
 
     family: str
@@ -322,8 +322,10 @@ class DiffusionModel(Protocol):
 class CancelToken:
     """Set from any thread to stop a run within one step: `token.cancel()`."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: CancelToken | None = None) -> None:
+        """`parent`: a token that counts, too, and that `cancel()` leaves alone."""
         self._event = threading.Event()
+        self._parent = parent
 
     def cancel(self) -> None:
         """Ask every run that holds this token to stop."""
@@ -332,11 +334,11 @@ class CancelToken:
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked."""
-        return self._event.is_set()
+        return self._event.is_set() or (self._parent is not None and self._parent.cancelled)
 
     def check(self) -> None:
         """Raise Cancelled if somebody asked."""
-        if self._event.is_set():
+        if self.cancelled:
             raise Cancelled("the run was cancelled")
 
 
@@ -371,8 +373,8 @@ class RunPlan:
     prompts: list[str]
     negative_prompts: list[str]
     model: DiffusionModel
-    options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict["type[BaseModel]", "BaseModel"])
+    warnings: list[str] = field(default_factory=list[str])
 
     def option(self, kind: type[OptionsT]) -> OptionsT:
         """The validated options of this type, as registered by `register_options`."""
@@ -403,10 +405,10 @@ class Run:
     init: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     noise: torch.Tensor | None = None
-    options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict)
+    options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict["type[BaseModel]", "BaseModel"])
     stash: Stash = field(default_factory=Stash)
-    warnings: list[str] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list[str])
+    recovered: list[str] = field(default_factory=list[str])
 
     def option(self, kind: type[OptionsT]) -> OptionsT:
         """The validated options of this type, as registered by `register_options`."""

@@ -23,23 +23,12 @@ MAX_PIXELS = 8192 * 8192
 MAX_BYTES = 512 * 2**20
 """Largest file that is read."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
 """Pillow's names of what is read. Not all that Pillow knows: EPS runs Ghostscript, and rare decoders are where the
 holes are."""
 
 # What Pillow's decoders raise for broken files, found by flipping bytes and cutting files short.
-FAULTS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
+FAULTS = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
 
 
 def read_image(source: str | Path | bytes, name: str = "") -> Image:

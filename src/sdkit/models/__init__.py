@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from sdkit.models.families import Declined, Detection, ModelFamily, detect_family
     from sdkit.models.inspection import Inspection, inspect_file
     from sdkit.models.latent_diffusion import LatentDiffusion
+    from sdkit.models.loading import find_models, load_model
     from sdkit.models.library import ModelFile, find_checkpoint, model_files
     from sdkit.models.loading import load_model
-    from sdkit.models.sd1 import SD1
+    from sdkit.models.sd1_family import sd1
     from sdkit.models.tokenizer import ClipTokenizer
 
 __all__ = [
-    "SD1",
     "CheckpointFile",
     "ClipTokenizer",
     "Declined",
@@ -38,6 +38,7 @@ __all__ = [
     "load_model",
     "model_files",
     "open_checkpoint",
+    "sd1",
 ]
 
 _HOMES = {
@@ -57,7 +58,9 @@ _HOMES = {
     "find_checkpoint": "library",
     "model_files": "library",
     "load_model": "loading",
-    "SD1": "sd1",
+    "find_models": "loading",
+    "load_model": "loading",
+    "sd1": "sd1_family",
     "ClipTokenizer": "tokenizer",
 }
 

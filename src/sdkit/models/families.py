@@ -6,7 +6,8 @@ carries the evidence, or with `Declined`, which carries the reason, so that "unk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import torch
 
     from sdkit.models.checkpoint import CheckpointFile
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,13 @@ def detect_family(file: CheckpointFile, families: Iterable[ModelFamily]) -> tupl
         f"no model family recognises {file.path} ({len(file.infos)} tensors). {guess}{reasons} "
         "`sdkit inspect FILE` lists what is in it"
     )
+
+
+def report_unknown_keys(file: CheckpointFile, used: Collection[str], ignorable: tuple[str, ...]) -> None:
+    """Log a warning that names the keys which the family neither uses nor knows to be harmless."""
+    unknown = [key for key in file.infos if key not in used and not key.startswith(ignorable)]
+    if unknown:
+        _log.warning("%s: %d unknown keys are not used (first: %s)", file.path, len(unknown), ", ".join(unknown[:3]))
 
 
 _LOOKS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -18,6 +18,7 @@ from sdkit.types import Prompt, Segment, TokenChunk
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+VOCABULARY = 49408
 BOS = 49406
 EOS = 49407
 WINDOW = 77
@@ -85,6 +86,18 @@ def plain_prompt(text: str) -> Prompt:
     return Prompt(text, (Segment(text),))
 
 
+def merges_and_vocabulary() -> tuple[list[tuple[str, str]], dict[str, int]]:
+    """CLIP's merges, in order, and its symbols with their ids."""
+    path = Path(__file__).with_name("data") / "bpe_simple_vocab_16e6.txt.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        next(lines)  # the version
+        merges = [(first, second) for first, second in (line.split() for line in islice(lines, _MERGES))]
+    letters = _byte_letters()
+    symbols = [*letters, *(letter + "</w>" for letter in letters), *(first + second for first, second in merges)]
+    symbols += ["<|startoftext|>", "<|endoftext|>"]
+    return merges, {symbol: index for index, symbol in enumerate(symbols)}
+
+
 def _build() -> Tokenizer:
     from tokenizers import Regex, Tokenizer
     from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -94,14 +107,7 @@ def _build() -> Tokenizer:
     from tokenizers.pre_tokenizers import ByteLevel, Split
     from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
-    path = Path(__file__).with_name("data") / "bpe_simple_vocab_16e6.txt.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        next(lines)  # the version
-        merges = [(first, second) for first, second in (line.split() for line in islice(lines, _MERGES))]
-    letters = _byte_letters()
-    symbols = [*letters, *(letter + "</w>" for letter in letters), *(first + second for first, second in merges)]
-    symbols += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
+    merges, vocabulary = merges_and_vocabulary()
     tokenizer = Tokenizer(BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
     tokenizer.normalizer = Normalizers([NFC(), Replace(Regex(r"\s+"), " "), Lowercase()])
     tokenizer.pre_tokenizer = PreTokenizers(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Self, Unpack, cast
 
 import torch
 
@@ -16,6 +16,7 @@ from sdkit.errors import RequestError
 from sdkit.images import Image
 from sdkit.models import embedded_checkpoint, load_model
 from sdkit.pipeline import stages
+from sdkit.pipeline.planning import known_options
 from sdkit.pipeline.running import Generation
 from sdkit.plugins import Entry, Manager, PluginInfo, Registry, SamplerEntry, load_manager
 from sdkit.request import Request, RequestFields
@@ -30,6 +31,7 @@ from sdkit.types import (
     Latents,
     Prompt,
     Result,
+    Run,
     Schedule,
     Segment,
     TokenChunk,
@@ -97,7 +99,7 @@ class Pipeline:
             device=settings.device if device == "auto" else device,
             dtype=settings.dtype if dtype == "auto" else dtype,
             families={name: entry.load() for name, entry in manager.families.items()},
-            open_file=lambda path: manager.first("load_checkpoint", source=path),
+            open_file=lambda path: cast("CheckpointFile | None", manager.first("load_checkpoint", source=path)),
             folder=settings.models,
         )
         pipe = cls.__new__(cls)
@@ -127,7 +129,7 @@ class Pipeline:
 
     def stream(
         self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """Make pictures, yielding an event at each stage and step; the last is `Finished(result)`. `close()` cancels.
 
         The request is checked at once, not at the first event.
@@ -136,17 +138,22 @@ class Pipeline:
 
     async def astream(
         self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """`stream` for asyncio: computes in a thread, so that the event loop stays free. `aclose()` or cancelling the
         task stops within one step."""
-        token = cancel or CancelToken()
-        events = await asyncio.to_thread(
-            lambda: Generation.of(_request(prompt, fields), self._model, self._manager, token).events()
-        )
-        working: asyncio.Task[Event | None] | None = None
+        token = CancelToken(cancel)  # of its own: stopping this stream stops nothing else that holds the caller's
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        events = await asyncio.to_thread(lambda: self.stream(prompt, cancel=token, **fields))
+
+        def advance() -> Event | None:
+            return context.run(lambda: next(events, None))
+
+        # A future and not a task: asyncio.run cancels tasks when it ends, and a cancelled one would look done while its
+        # thread is still inside a step.
+        working: asyncio.Future[Event | None] | None = None
         try:
             while True:
-                working = asyncio.create_task(asyncio.to_thread(next, events, None))
+                working = loop.run_in_executor(None, advance)
                 event = await asyncio.shield(working)
                 if event is None:
                     return
@@ -156,7 +163,7 @@ class Pipeline:
                 token.cancel()
                 await asyncio.wait([working])
                 working.exception()
-            await asyncio.to_thread(cast("Any", events).close)
+            await asyncio.to_thread(events.close)
 
     # ── the stages by hand ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,12 +195,11 @@ class Pipeline:
         with generation.finishing(run) as outcome:
             run = outcome.run = stages.prepare(run, generation.plan, self._manager)
             steps = generation.sampled(run, conditioning)
-            with closing(cast("Any", steps)):
-                while True:
-                    try:
-                        next(steps)
-                    except StopIteration as done:
-                        return cast("Latents", done.value)
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    return cast("Latents", done.value)
 
     def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
         """Latents → finished pictures, through every plugin."""
@@ -204,9 +210,10 @@ class Pipeline:
         if len(shape) != 4 or shape[1] != spec.latent_channels:
             raise RequestError(f"latents of {self._model.name!r} are [B, {spec.latent_channels}, H, W], not {shape}")
         if latents.run is not None:
-            return stages.decode(latents, latents.run, self._manager)
-        size = {"width": shape[3] * spec.latent_factor, "height": shape[2] * spec.latent_factor}
-        generation, run = self._single_run(Request(count=shape[0], seed=0, **size))
+            run = latents.run  # perhaps of another pipeline, or from before `to`: with this model and these options
+            options = {**known_options(run.request, self._manager), **run.options}
+            return stages.decode(latents, replace(run, model=self._model, options=options), self._manager)
+        generation, run = self._single_run(self._request_for(latents, seed=0))
         with generation.finishing(run):
             return stages.decode(latents, run, self._manager)
 
@@ -219,16 +226,13 @@ class Pipeline:
             Request(**{"width": image.width, "height": image.height, "seed": 0, **fields})
         )
         with generation.finishing(run):
-            return Latents(self._manager.answer("encode_image", torch.Tensor, image=image, run=run))
+            return Latents(stages.encode_image(image, run, self._manager))
 
     def add_noise(self, latents: Latents, sigma: float, *, seed: int = 0) -> Latents:
         """Forward diffusion: what training shows the model, `latents` with noise of std `sigma`, drawn from `seed`."""
-        count, _, height, width = latents.tensor.shape
-        factor = self._model.spec.latent_factor
-        request = Request(width=width * factor, height=height * factor, seed=seed, count=count)
-        generation, run = self._single_run(request)
+        generation, run = self._single_run(self._request_for(latents, seed))
         with generation.finishing(run):
-            noise = self._manager.answer("make_noise", torch.Tensor, run=run)
+            noise = stages.draw_noise(run, self._manager)
         noisy = parameterisation(self._model.spec).add_noise(latents.tensor, noise, sigma)
         return replace(latents, tensor=noisy)
 
@@ -299,15 +303,22 @@ class Pipeline:
         given = [info.name for info in self.plugins if info.origin != "built-in"]
         return f"<Pipeline {self._model.name!r} ({spec.family}) on {self._model.device}, plugins: {', '.join(given) or 'none'}>"
 
-    def _single_run(self, request: Request):
+    def _request_for(self, latents: Latents, seed: int) -> Request:
+        """A request for pictures of the latents' number and size."""
+        count, _, height, width = latents.tensor.shape
+        factor = self._model.spec.latent_factor
+        return Request(width=width * factor, height=height * factor, seed=seed, count=count)
+
+    def _single_run(self, request: Request) -> tuple[Generation, Run]:
         """The generation and its only run, however many pictures it has."""
-        count = len(request.seeds or ()) or request.count
-        generation = Generation.of(request.replace(batch_size=count), self._model, self._manager, None)
-        run, *more = generation.runs()
-        if more:
+        generation = Generation.of(request, self._model, self._manager, None)
+        asked, planned = len(request.seeds or ()) or request.count, len(generation.plan.draft.seeds)
+        if asked != planned:
             raise RequestError(
-                "a plugin's prepare_run makes more pictures of this request; call pipe(…) instead of single stages"
+                f"a plugin's prepare_run makes {planned} pictures of a request for {asked}; "
+                "call pipe(…) instead of single stages"
             )
+        (run,) = generation.runs(batch_size=planned)
         return generation, run
 
 
@@ -326,4 +337,5 @@ def _image(picture: Picture) -> Image:
 
 
 def _spread(texts: tuple[str, ...], count: int) -> tuple[str, ...]:
-    return texts * count if len(texts) == 1 else texts
+    """One text per picture; where there are not as many, they are all the same: see the check of the rows."""
+    return texts if len(texts) == count else texts[:1] * count

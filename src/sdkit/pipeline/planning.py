@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdkit.errors import HookResultError, RequestError
 from sdkit.images import Image
-from sdkit.plugins import Manager, SamplerEntry
+from sdkit.plugins import Entry, Manager, SamplerEntry
+from sdkit.plugins.blame import Owned, blame
 from sdkit.request import Request
 from sdkit.sampling import check_sigmas, sigmas_for
-from sdkit.types import CancelToken, DiffusionModel, Run, RunPlan, ScheduleParams
+from sdkit.types import CancelToken, DiffusionModel, ModelSpec, Run, RunPlan, Schedule, ScheduleParams
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 V = TypeVar("V")
 
@@ -29,11 +33,12 @@ class Plan:
 
     @property
     def request(self) -> Request:
+        """The request, resolved."""
         return self.draft.request
 
-    def runs(self, cancel: CancelToken, prompts: tuple[tuple[str, str], ...]) -> Iterator[Run]:
-        """The batches, in order. `prompts`: each picture's prompt and negative prompt, transformed."""
-        seeds, size = self.draft.seeds, self.request.batch_size
+    def runs(self, cancel: CancelToken, prompts: tuple[tuple[str, str], ...], size: int) -> Iterator[Run]:
+        """The batches of `size` pictures, in order. `prompts`: each one's prompt and negative prompt, transformed."""
+        seeds = self.draft.seeds
         for first in range(0, len(seeds), size):
             batch = prompts[first : first + size]
             yield Run(
@@ -70,7 +75,9 @@ def make_plan(request: Request, model: DiffusionModel, manager: Manager) -> Plan
     before = draft.request
     manager.notify("prepare_run", plan=draft)
     if draft.request is not before:
+        _check_change(before, draft.request, manager)
         images = _read_pictures(draft.request)
+        draft.request = resolve(draft.request, model, images[0])
         draft.options = manager.validate_options(draft.request.options)
     return _check(draft, manager, images)
 
@@ -99,15 +106,11 @@ def resolve(request: Request, model: DiffusionModel, init_image: Image | None = 
 
 def transformed_prompts(plan: Plan, manager: Manager) -> tuple[tuple[str, str], ...]:
     """Each picture's prompt and negative prompt, after every plugin's `transform_prompt`."""
-    transforms = manager.factories("transform_prompt", plan=plan.draft)
+    transforms = manager.factories("transform_prompt", str, plan=plan.draft)
 
     def transform(text: str, seed: int) -> str:
-        for owned in transforms:
-            text = owned(text, seed)
-            if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's word
-                raise HookResultError(
-                    owned.owner, f"plugin {owned.owner!r}: transform_prompt must return text, not {type(text).__name__}"
-                )
+        for transformed in transforms:
+            text = transformed(text, seed)
         return text
 
     draft = plan.draft
@@ -117,12 +120,33 @@ def transformed_prompts(plan: Plan, manager: Manager) -> tuple[tuple[str, str], 
     )
 
 
+def known_options(request: Request, manager: Manager) -> dict[type[BaseModel], BaseModel]:
+    """The options of the plugins that are there, filled from a request that may name others, too."""
+    known = {namespace: values for namespace, values in request.options.items() if namespace in manager.option_models}
+    return manager.validate_options(known)
+
+
+def _check_change(before: Request, after: Request, manager: Manager) -> None:
+    """Raise HookResultError where `prepare_run` changed in the request what the plan has a list of."""
+    for name, instead in (("prompt", "prompts"), ("negative_prompt", "negative_prompts"), ("seeds", "seeds")):
+        if getattr(before, name) != getattr(after, name):
+            by = _preparers(manager)
+            raise HookResultError(
+                by, f"prepare_run changed plan.request.{name} (plugins: {by}); change plan.{instead}, one per picture"
+            )
+
+
+def _preparers(manager: Manager) -> str:
+    return ", ".join(info.name for info in manager.infos if "prepare_run" in info.hooks)
+
+
 def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image | None]) -> Plan:
     request, spec = draft.request, draft.model.spec
     if not len(draft.seeds) == len(draft.prompts) == len(draft.negative_prompts) > 0:
+        by = _preparers(manager)
         raise HookResultError(
-            ", ".join(info.name for info in manager.infos if "prepare_run" in info.hooks),
-            "prepare_run must leave one seed, prompt and negative prompt per picture; it left "
+            by,
+            f"prepare_run (plugins: {by}) must leave one seed, prompt and negative prompt per picture; it left "
             f"{len(draft.seeds)} seeds, {len(draft.prompts)} prompts and {len(draft.negative_prompts)} negative prompts",
         )
     for side, value in zip(("width", "height"), request.size, strict=True):
@@ -134,19 +158,23 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
     assert request.schedule, "resolved requests name a schedule"
     assert request.steps, "resolved requests have steps"
     sampler = manager.samplers[request.sampler]
-    schedule = manager.schedules[request.schedule].load()
-    _names_exist(request, manager)
-    params = ScheduleParams(spec.sigmas, spec.sigmas[0], spec.sigmas[-1], spec.prediction)
-    sigmas = sigmas_for(schedule, request.steps, params, request.denoise)
-    if sigmas:
-        check_sigmas(sigmas)
+    for entry in (sampler, manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]):
+        entry.load()  # what is not there, or cannot be imported, is an error now and not when its stage comes
+    sigmas = _sigmas(manager.schedules[request.schedule], request.steps, request.denoise, spec)
     draft.request = request.replace(seed=None, seeds=tuple(draft.seeds), count=1)
     return Plan(draft, sampler, sampler.check_options(request.sampler_options), sigmas, init_image, mask)
 
 
-def _names_exist(request: Request, manager: Manager) -> None:
-    """Raise UnknownNameError now, not when the stage comes."""
-    _ = manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]
+def _sigmas(entry: Entry[Schedule], steps: int, denoise: float, spec: ModelSpec) -> tuple[float, ...]:
+    """The sigmas that a schedule gives, checked; what is wrong with them is put down to its plugin."""
+    schedule = Owned(entry.owner, f"schedule {entry.name!r}", entry.load(), Sequence)
+    params = ScheduleParams(spec.sigmas, spec.sigmas[0], spec.sigmas[-1], spec.prediction)
+    given = sigmas_for(schedule, steps, params, denoise)
+    with blame(schedule.owner, schedule.hook):
+        sigmas = tuple(float(sigma) for sigma in given)
+        if denoise > 0:
+            check_sigmas(sigmas)
+    return sigmas
 
 
 def _check_mask(mask: Image, init_image: Image) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -15,6 +15,7 @@ from sdkit.images import Image, PluginVersions
 from sdkit.pipeline import stages
 from sdkit.pipeline.planning import Plan, make_plan, transformed_prompts
 from sdkit.plugins import Manager
+from sdkit.plugins.blame import blamed
 from sdkit.request import Request
 from sdkit.types import (
     CancelToken,
@@ -28,9 +29,19 @@ from sdkit.types import (
     Result,
     Run,
     RunStarted,
+    Stash,
     Step,
     StepDone,
 )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a run made."""
+
+    run: Run
+    latents: torch.Tensor
+    images: tuple[Image, ...]
 
 
 @dataclass
@@ -40,39 +51,29 @@ class Generation:
     manager: Manager
     plan: Plan
     cancel: CancelToken
-    timings: dict[str, float] = field(default_factory=dict)
-    images: list[Image] = field(default_factory=list)
-    latents: list[torch.Tensor] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict[str, float])
+    batches: list[_Batch] = field(default_factory=list[_Batch])
 
     @classmethod
     def of(cls, request: Request, model: DiffusionModel, manager: Manager, cancel: CancelToken | None) -> Generation:
         """Plan a request. Raises before anything is computed if it cannot be done."""
         return cls(manager, make_plan(request, model, manager), cancel or CancelToken())
 
-    def runs(self) -> Iterator[Run]:
+    def runs(self, batch_size: int) -> Iterator[Run]:
         """The batches, with what plugins find in their stash."""
         prompts = transformed_prompts(self.plan, self.manager)
-        for run in self.plan.runs(self.cancel, prompts):
-            versions = {info.name: info.version for info in self.manager.infos if info.origin != "built-in"}
-            run.stash.put(PluginVersions(versions))
-            yield run
+        for run in self.plan.runs(self.cancel, prompts, batch_size):
+            yield replace(run, stash=self._stash())
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """Do it all. Close the iterator to stop; what is finished by then has been yielded."""
         started = time.perf_counter()
-        last: Run | None = None
-        for run in self.runs():
-            last = run
+        for run in self.runs(self.plan.request.batch_size):
             yield from self._batch(run)
-        assert last is not None
         self.timings["total"] = time.perf_counter() - started
-        result = self._result()
-        event = Finished(result)
-        self.manager.tell("progress", event=event, run=last)
-        yield event
+        yield self._told(Finished(self._result(self.batches)), self.batches[-1].run)
 
-    def _batch(self, run: Run) -> Iterator[Event]:
+    def _batch(self, run: Run) -> Generator[Event]:
         plan, manager = self.plan, self.manager
         with self.finishing(run) as outcome:
             yield self._told(RunStarted(run.first, len(run.seeds), run.total, max(len(run.sigmas) - 1, 0)), run)
@@ -85,28 +86,27 @@ class Generation:
             self.cancel.check()
             with self.timed("decode"):
                 images = stages.decode(latents, run, manager)
-            self.images.extend(images)
-            self.latents.append(latents.tensor)
-            self.recovered.extend(run.recovered)
-            outcome.result = self._result(images, latents)
+            self.batches.append(_Batch(run, latents.tensor, images))
+            outcome.result = self._result(self.batches[-1:])
             yield self._told(ImagesDone(run.first, images), run)
 
-    def sampled(self, run: Run, conditioning: Conditioning) -> Iterator[Event]:
+    def sampled(self, run: Run, conditioning: Conditioning) -> Generator[Event, None, Latents]:
         """The step loop: yields an event per step and returns the latents."""
         if not run.sigmas:  # denoise 0: the initial image as it is
             assert run.init is not None
-            return Latents(run.init.expand(run.shape), run.seeds, run)
+            return Latents(run.init.expand(run.shape).clone(), run.seeds, run)
         step: Step | None = None
-        sampler, manager = self.plan.sampler.name, self.manager
+        manager, walker = self.manager, f"the sampler {self.plan.sampler.name!r} or what it called"
         watched = manager.implements("sample_step")
-        with closing(cast("_Closable", stages.sample(run, self.plan, conditioning, manager))) as steps:
+        with closing(stages.sample(run, self.plan, conditioning, manager)) as steps:
             while True:
                 self.cancel.check()
                 with self.timed("sample"):
                     taken = next(steps, None)
                     if taken is None:
                         break
-                    step = stages.check_step(taken, run, manager, sampler)
+                    step = taken
+                    stages.check_x(step, run, walker, manager)
                     if watched:
                         before = step.x
                         manager.notify("sample_step", step=step, run=run)
@@ -114,21 +114,21 @@ class Generation:
                             stages.check_x(step, run, "a plugin's sample_step", manager)
                 yield self._told(StepDone(step.index, len(run.sigmas) - 1, step, self._preview(step, run)), run)
         if step is None:
-            raise SamplingError(f"the sampler {sampler!r} yielded no step for {len(run.sigmas)} sigmas")
+            raise SamplingError(f"the sampler {self.plan.sampler.name!r} yielded no step for {len(run.sigmas)} sigmas")
         if not bool(torch.isfinite(step.x).all()):  # on a GPU looked at once, here, so that no step waits for it
-            raise stages.non_finite(step, f"the sampler {sampler!r} or what it called", manager)
+            raise stages.non_finite(step, walker, manager)
         return Latents(step.x, run.seeds, run)
 
-    def _preview(self, step: Step, run: Run):
+    def _preview(self, step: Step, run: Run) -> Callable[[], tuple[Image, ...]]:
         """A function that makes previews when, and if, somebody looks."""
 
         def preview() -> tuple[Image, ...]:
             try:
-                made = self.manager.first("preview", step=step, run=run)
-            except Exception as error:  # noqa: BLE001 - see the docstring
-                self.manager.warn_once("preview", "preview", error)
+                made = cast("tuple[Image, ...] | None", self.manager.ask("preview", tuple, step=step, run=run))
+            except Exception as error:  # noqa: BLE001 - a preview is never worth a run
+                self.manager.warn_once((blamed(error) or ("sdkit", ""))[0], "preview", error)
                 return ()
-            return cast("tuple[Image, ...]", made) if isinstance(made, tuple) else ()
+            return made or ()
 
         return preview
 
@@ -136,21 +136,39 @@ class Generation:
         self.manager.tell("progress", event=event, run=run)
         return event
 
-    def _result(self, images: tuple[Image, ...] | None = None, latents: Latents | None = None) -> Result:
-        """The whole generation's result, or one batch's."""
-        seeds = tuple(self.plan.draft.seeds)
+    def _stash(self) -> Stash:
+        """A stash with what the built-in plugins find in it."""
+        stash = Stash()
+        others = (info for info in self.manager.infos if info.origin != "built-in")
+        stash.put(PluginVersions({info.name: info.version for info in others}))
+        return stash
+
+    def _result(self, batches: Sequence[_Batch]) -> Result:
+        """The result of some batches: the whole generation's, or one run's."""
+        run, latents = batches[0].run, batches[0].latents
+        if len(batches) > 1:
+            runs, latents = [batch.run for batch in batches], torch.cat([batch.latents for batch in batches])
+            run = replace(
+                run,
+                seeds=tuple(seed for run in runs for seed in run.seeds),
+                prompts=tuple(prompt for run in runs for prompt in run.prompts),
+                negative_prompts=tuple(prompt for run in runs for prompt in run.negative_prompts),
+                noise=torch.cat([run.noise for run in runs if run.noise is not None]),
+                stash=self._stash(),
+                recovered=[how for run in runs for how in run.recovered],
+            )
         return Result(
             request=self.plan.request,
-            images=tuple(self.images) if images is None else images,
-            seeds=seeds if latents is None else latents.seeds,
-            latents=latents or Latents(torch.cat(self.latents), seeds),
+            images=tuple(image for batch in batches for image in batch.images),
+            seeds=run.seeds,
+            latents=Latents(latents, run.seeds, run),
             timings=dict(self.timings),
             warnings=tuple(self.plan.draft.warnings),
-            recovered=tuple(self.recovered),
+            recovered=tuple(run.recovered),
         )
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Generator[None]:
         """Add the time that the body takes to a stage's."""
         started = time.perf_counter()
         try:
@@ -159,26 +177,27 @@ class Generation:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
 
     @contextmanager
-    def finishing(self, run: Run) -> Iterator[_Outcome]:
+    def finishing(self, run: Run) -> Generator[Outcome]:
         """See to it that `run_finished` is called exactly once, however the body ends."""
-        outcome = _Outcome(run)
+        outcome = Outcome(run)
         try:
             yield outcome
+        except GeneratorExit:  # closed; whoever stopped looking after the last picture got all of it
+            self.manager.notify("run_finished", run=outcome.run, result=outcome.result, error=None)
+            raise
         except BaseException as error:
-            told = None if isinstance(error, (Cancelled, GeneratorExit)) else error
+            told = None if isinstance(error, Cancelled) else error
             try:
                 self.manager.notify("run_finished", run=outcome.run, result=None, error=told)
-            except Exception as second:  # noqa: BLE001 - see the docstring
+            except Exception as second:  # noqa: BLE001 - see the hook's docstring
                 error.add_note(f"then run_finished failed: {type(second).__name__}: {second}")
             raise
         self.manager.notify("run_finished", run=outcome.run, result=outcome.result, error=None)
 
 
 @dataclass
-class _Outcome:
+class Outcome:
+    """How far a run came."""
+
     run: Run
     result: Result | None = None
-
-
-class _Closable(Iterator[Step]):
-    def close(self) -> None: ...

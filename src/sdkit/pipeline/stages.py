@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 
@@ -13,7 +13,7 @@ from sdkit.errors import HookResultError, NonFiniteError
 from sdkit.images import Image, mask_to_latents
 from sdkit.pipeline.recovery import decode_safely
 from sdkit.plugins import Manager
-from sdkit.plugins.blame import Owned
+from sdkit.plugins.blame import Owned, blame
 from sdkit.sampling import make_evaluate, noise_for, parameterisation, stack_embeddings, with_alpha
 from sdkit.types import (
     BoundSampler,
@@ -31,25 +31,25 @@ from sdkit.types import (
 if TYPE_CHECKING:
     from sdkit.pipeline.planning import Plan
 
+R = TypeVar("R")
+
+OURS = "sdkit.pipeline"
+"""The owner of what the plugins' wrappers stand around: its faults are not put down to them."""
+
 
 # ── encode ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def encode(run: Run, manager: Manager) -> Conditioning:
     """Both branches' prompts, each distinct text encoded once; one row per branch where all pictures share a prompt."""
-    encode_prompt = _composed(
-        manager.factories("wrap_encode", run=run), functools.partial(_encode_prompt, run, manager)
-    )
-    syntax = manager.syntaxes[run.request.prompt_syntax].load()
+    encode_prompt = _composed(manager, "wrap_encode", run, functools.partial(_encode_prompt, run, manager), Embedding)
+    entry = manager.syntaxes[run.request.prompt_syntax]
+    syntax = Owned(entry.owner, f"prompt syntax {entry.name!r}", entry.load(), Prompt)
     known: dict[str, Embedding] = {}
 
     def embedding(text: str) -> Embedding:
         if text not in known:
-            prompt = manager.first("parse_prompt", text=text, run=run) or syntax(text)
-            if not isinstance(prompt, Prompt):
-                by = _implementers(manager, "parse_prompt")
-                raise HookResultError(by, f"parse_prompt must return a Prompt, not {type(prompt).__name__}")
-            known[text] = _checked_embedding(encode_prompt(prompt), manager)
+            known[text] = encode_prompt(manager.ask("parse_prompt", Prompt, text=text, run=run) or syntax(text))
         return known[text]
 
     def branch(texts: tuple[str, ...]) -> tuple[Embedding, ...]:
@@ -64,66 +64,72 @@ def _encode_prompt(run: Run, manager: Manager, prompt: Prompt) -> Embedding:
     return manager.answer("encode", Embedding, prompt=prompt, run=run)
 
 
-def _checked_embedding(value: object, manager: Manager) -> Embedding:
-    if not isinstance(value, Embedding):
-        raise HookResultError(
-            _implementers(manager, "wrap_encode"), f"wrap_encode must leave an Embedding, not {type(value).__name__}"
-        )
-    return value
-
-
 # ── sample ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def prepare(run: Run, plan: Plan, manager: Manager) -> Run:
     """The run with its starting noise, and the initial image and mask as latents where there are any."""
-    noise = manager.answer("make_noise", torch.Tensor, run=run)
-    if tuple(noise.shape) != run.shape:
-        raise HookResultError(
-            _implementers(manager, "make_noise"), f"make_noise must return {list(run.shape)}, not {list(noise.shape)}"
-        )
+    noise = draw_noise(run, manager)
     if plan.init_image is None:
         return replace(run, noise=noise)
     width, height = plan.request.size
-    init = manager.answer("encode_image", torch.Tensor, image=plan.init_image.fit(width, height), run=run)
+    init = encode_image(plan.init_image.fit(width, height), run, manager)
     mask = None
     if plan.mask is not None:
         mask = mask_to_latents(plan.mask.fit(width, height), run.model.spec.latent_factor).to(init.device)
     return replace(run, noise=noise, init=init, mask=mask)
 
 
-def sample(run: Run, plan: Plan, conditioning: Conditioning, manager: Manager) -> Iterator[Step]:
+def draw_noise(run: Run, manager: Manager) -> torch.Tensor:
+    """The starting noise, `run.shape`, float32 on the model's device."""
+    noise = manager.answer("make_noise", torch.Tensor, run=run)
+    return _checked(noise, run.shape, "make_noise", run, manager)
+
+
+def encode_image(image: Image, run: Run, manager: Manager) -> torch.Tensor:
+    """A picture of the run's size → scaled latents, `[1, C, H/f, W/f]`, float32 on the model's device."""
+    latents = manager.answer("encode_image", torch.Tensor, image=image, run=run)
+    return _checked(latents, (1, *run.shape[1:]), "encode_image", run, manager)
+
+
+def _checked(made: torch.Tensor, shape: tuple[int, ...], hook: str, run: Run, manager: Manager) -> torch.Tensor:
+    if tuple(made.shape) != shape:
+        by = _implementers(manager, hook)
+        raise HookResultError(by, f"{hook} must return {list(shape)}, not {list(made.shape)} (plugins: {by})")
+    return made.to(run.model.device, torch.float32)
+
+
+def sample(run: Run, plan: Plan, conditioning: Conditioning, manager: Manager) -> Generator[Step]:
     """The run's steps, as the sampler and whatever plugins put around it yield them."""
     denoise = make_denoiser(run, conditioning, manager)
-    noise = noise_for(run, plan.sampler.noise, plan.sampler.name)
-    function, options = plan.sampler.load(), plan.sampler_options
-    owned = Owned(plan.sampler.owner, f"sampler {plan.sampler.name!r}", function)
+    entry, options = plan.sampler, plan.sampler_options
+    function, noise = entry.load(), noise_for(run, entry.noise, entry.name)
 
     def walk(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:
         return function(denoise, x, sigmas, noise, **options)
 
-    sampler = cast("BoundSampler", owned.guarding_iterator(walk))
+    sampler = Owned(entry.owner, f"sampler {entry.name!r}", walk, Step).iterating()
     for factory in manager.factories("wrap_sampler", run=run):
-        sampler = cast("BoundSampler", factory.wrapping_iterator(sampler))
+        sampler = factory.wrapping_iterator(cast("BoundSampler", sampler), Step)
     return sampler(denoise, start(run), run.sigmas)
 
 
 def start(run: Run) -> torch.Tensor:
     """Where sampling starts: the initial image, or nothing, with the noise of the first sigma added."""
     assert run.noise is not None
-    init = run.init if run.init is not None else torch.zeros((), device=run.noise.device)
-    return parameterisation(run.model.spec).add_noise(init, run.noise, run.sigmas[0])
+    return parameterisation(run.model.spec).start(run.init, run.noise, run.sigmas[0])
 
 
 def make_denoiser(run: Run, conditioning: Conditioning, manager: Manager) -> Denoiser:
     """model → guidance → adjustments → wrappers, the nearest plugin's outermost."""
     rules = parameterisation(run.model.spec)
-    evaluate = make_evaluate(run.model, rules, conditioning)
+    evaluate = _cancellable(make_evaluate(run.model, rules, conditioning), run)
     entry = manager.guidance[run.request.guidance]
-    guide = Owned(entry.owner, f"guidance {entry.name!r}", entry.load())(run, _reporting(evaluate, run))
-    adjustments = manager.factories("adjust_prediction", run=run)
+    guidance = Owned(entry.owner, f"guidance {entry.name!r}", functools.partial(entry.load(), run))
+    guide = guidance.wrapping(evaluate, Prediction)
+    adjustments = manager.factories("adjust_prediction", Prediction, run=run)
 
-    def denoise(x: torch.Tensor, sigma: float) -> Prediction:
+    def denoise(x: torch.Tensor, sigma: float, /) -> Prediction:
         prediction = guide(x, sigma)
         for adjust in adjustments:
             prediction = adjust(prediction, sigma)
@@ -131,26 +137,19 @@ def make_denoiser(run: Run, conditioning: Conditioning, manager: Manager) -> Den
 
     denoiser = with_alpha(denoise, rules.alpha)
     for factory in manager.factories("wrap_denoiser", run=run):
-        denoiser = with_alpha(factory.wrapping(denoiser), rules.alpha)
+        denoiser = with_alpha(factory.wrapping(denoiser, Prediction), rules.alpha)
     return denoiser
 
 
-def _reporting(evaluate: Evaluate, run: Run) -> Evaluate:
+def _cancellable(evaluate: Evaluate, run: Run) -> Evaluate:
     """The evaluation, cancellable: a sampler that calls the model many times a step stops within one call."""
 
     def checked(x: torch.Tensor, sigma: float, branches: tuple[str, ...]) -> dict[str, torch.Tensor]:
         run.cancel.check()
-        return evaluate(x, sigma, branches)
+        with blame("sdkit.models", "predict"):
+            return evaluate(x, sigma, branches)
 
     return checked
-
-
-def check_step(step: object, run: Run, manager: Manager, sampler: str) -> Step:
-    """A step as it came out of the sampler. Raises HookResultError or NonFiniteError."""
-    if not isinstance(step, Step):
-        raise HookResultError(sampler, f"sampler {sampler!r} must yield Steps, not {type(step).__name__}")
-    check_x(step, run, f"the sampler {sampler!r} or what it called", manager)
-    return step
 
 
 def check_x(step: Step, run: Run, by: str, manager: Manager) -> None:
@@ -165,9 +164,9 @@ def check_x(step: Step, run: Run, by: str, manager: Manager) -> None:
 
 def non_finite(step: Step, by: str, manager: Manager) -> NonFiniteError:
     """NaN after a step: says where, and who was around the model then."""
-    hooks = ("sample_step", "adjust_prediction", "wrap_denoiser", "wrap_sampler", "wrap_encode", "encode", "make_noise")
-    others = sorted(
-        info.name for info in manager.infos if info.origin != "built-in" and any(hook in info.hooks for hook in hooks)
+    others = _others(
+        manager,
+        ("sample_step", "adjust_prediction", "wrap_denoiser", "wrap_sampler", "wrap_encode", "encode", "make_noise"),
     )
     suspects = f" Plugins that touch the numbers: {', '.join(others)}; try without." if others else ""
     return NonFiniteError(
@@ -188,16 +187,20 @@ def decode(latents: Latents, run: Run, manager: Manager) -> tuple[Image, ...]:
     def inner(latents: Latents) -> torch.Tensor:
         return decode_safely(lambda part: manager.answer("decode", torch.Tensor, latents=part, run=run), latents, run)
 
-    decode_latents = _composed(manager.factories("wrap_decode", run=run), inner)
-    pixels = decode_latents(latents)
+    pixels = _composed(manager, "wrap_decode", run, inner, torch.Tensor)(latents)
     count = len(latents.tensor)
-    if not isinstance(pixels, torch.Tensor) or pixels.ndim != 4 or pixels.shape[0] != count or pixels.shape[1] != 3:
-        came = list(pixels.shape) if isinstance(pixels, torch.Tensor) else type(pixels).__name__
+    if pixels.ndim != 4 or pixels.shape[0] != count or pixels.shape[1] != 3:
+        by = _implementers(manager, "wrap_decode", "decode")
         raise HookResultError(
-            _implementers(manager, "wrap_decode"), f"decoding must give pixels [{count}, 3, H, W], not {came}"
+            by, f"decoding must give pixels [{count}, 3, H, W], not {list(pixels.shape)} (plugins: {by})"
         )
-    finishers = manager.factories("finish_image", run=run)
-    return tuple(_finish(pixels[index], index, run, finishers) for index in range(count))
+    pixels = pixels.to("cpu", torch.float32)
+    finishers = manager.factories("finish_image", Image, run=run)
+    images = tuple(_finish(pixels[index], index, run, finishers) for index in range(count))
+    if not all(bool(torch.isfinite(image.pixels).all()) for image in images):
+        by = ", ".join(_others(manager, ("wrap_decode", "finish_image"))) or "sdkit"
+        raise NonFiniteError(f"a finished picture has NaN or infinity in it. Plugins that change pictures: {by}")
+    return images
 
 
 def _finish(pixels: torch.Tensor, index: int, run: Run, finishers: list[Owned]) -> Image:
@@ -209,21 +212,28 @@ def _finish(pixels: torch.Tensor, index: int, run: Run, finishers: list[Owned]) 
     )
     for finish in finishers:
         image = finish(image)
-        if not isinstance(image, Image):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's word
-            raise HookResultError(
-                finish.owner, f"plugin {finish.owner!r}: finish_image must return an Image, not {type(image).__name__}"
-            )
     return image
 
 
-def _composed(factories: list[Owned], inner: Callable[..., object]) -> Callable[..., Any]:
-    """`inner` with each plugin's wrapper around it, the nearest outermost."""
-    for factory in factories:
-        inner = factory.wrapping(inner)
-    return inner
+# ── plugins around a stage ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _implementers(manager: Manager, hook: str) -> str:
-    """Who may be at fault: the plugins that implement a hook, the built-in ones only if nobody else does."""
-    named = [info for info in manager.infos if hook in info.hooks]
-    return ", ".join(info.name for info in ([i for i in named if i.origin != "built-in"] or named)) or "sdkit"
+def _composed(
+    manager: Manager, hook: str, run: Run, inner: Callable[..., R], kind: type[R]
+) -> Callable[..., R]:
+    """`inner` with each plugin's wrapper around it, the nearest outermost; each must return a `kind`, too."""
+    composed = Owned(OURS, hook, inner, kind)
+    for factory in manager.factories(hook, run=run):
+        composed = factory.wrapping(composed, kind)
+    return composed
+
+
+def _others(manager: Manager, hooks: tuple[str, ...]) -> list[str]:
+    """The names of the plugins, built-in ones left out, that implement any of the hooks."""
+    infos = [info for info in manager.infos if info.origin != "built-in"]
+    return sorted(info.name for info in infos if any(hook in info.hooks for hook in hooks))
+
+
+def _implementers(manager: Manager, *hooks: str) -> str:
+    """Who may be at fault: the plugins that implement a hook, sdkit if nobody else does."""
+    return ", ".join(_others(manager, hooks)) or "sdkit"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from sdkit.errors import Cancelled, HookResultError
 
@@ -29,7 +29,7 @@ class blame:  # noqa: N801 - used as a function
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None or isinstance(error, (Cancelled, GeneratorExit, KeyboardInterrupt, StopIteration)):
+        if error is None or isinstance(error, (Cancelled, GeneratorExit, KeyboardInterrupt)):
             return
         if getattr(error, _BLAMED, None) is None:
             setattr(error, _BLAMED, (self.owner, self.hook))
@@ -42,53 +42,62 @@ def blamed(error: BaseException) -> tuple[str, str] | None:
     return getattr(error, _BLAMED, None)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Owned:
-    """A function that a plugin's factory hook returned, with its owner."""
+    """A function that a plugin gave, with its owner: what it raises carries the plugin's name, and what it returns is of
+    type `kind`, or HookResultError is raised."""
 
     owner: str
     hook: str
     function: Callable[..., object]
+    kind: type[Any] = object
 
     def __call__(self, *arguments: Any) -> Any:
         with blame(self.owner, self.hook):
-            return self.function(*arguments)
+            answer = self.function(*arguments)
+        if not isinstance(answer, self.kind):
+            raise wrong_result(self.owner, self.hook, self.kind, answer)
+        return answer
 
-    def wrapping(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """What this plugin puts around `inner`, such that whatever it raises when called carries the plugin's name.
+    def wrapping(self, inner: Callable[..., Any], kind: type[Any] = object) -> Owned:
+        """What this plugin puts around `inner`, which returns a `kind` as `inner` does.
 
         Raises HookResultError if the plugin gives back something that cannot be called.
         """
-        owner, hook, outer = self.owner, self.hook, self._around(inner)
+        return Owned(self.owner, self.hook, self._around(inner), kind)
 
-        def guarded(*arguments: Any) -> Any:
+    def wrapping_iterator(
+        self, inner: Callable[..., Iterator[Any]], kind: type[Any] = object
+    ) -> Callable[..., Generator[Any]]:
+        """Like `wrapping`, for generator functions: what is raised while iterating carries the name, too, and `kind` is
+        that of the items."""
+        return Owned(self.owner, self.hook, self._around(inner), kind).iterating()
+
+    def iterating(self) -> Callable[..., Generator[Any]]:
+        """The function as a generator function: the name is on whatever is raised while iterating or closing, and every
+        item is of type `kind`."""
+        owner, hook, function, kind = self.owner, self.hook, self.function, self.kind
+
+        def guarded(*arguments: Any) -> Generator[Any]:
             with blame(owner, hook):
-                return outer(*arguments)
-
-        return guarded
-
-    def wrapping_iterator(self, inner: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """Like `wrapping`, for generator functions: what is raised while iterating carries the name, too."""
-        return self.guarding_iterator(self._around(inner))
-
-    def guarding_iterator(self, function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """`function`, a generator function of this plugin's, with the name on whatever it raises."""
-        owner, hook = self.owner, self.hook
-
-        def guarded(*arguments: Any) -> Iterator[Any]:
-            with blame(owner, hook):
-                inner = iter(function(*arguments))
+                made = function(*arguments)
+            if not isinstance(made, Iterable):
+                raise wrong_result(owner, hook, kind, made, verb="yield")
+            inner = iter(cast("Iterable[object]", made))
             try:
                 while True:
                     with blame(owner, hook):
                         item = next(inner, _DONE)
                     if item is _DONE:
                         return
+                    if not isinstance(item, kind):
+                        raise wrong_result(owner, hook, kind, item, verb="yield")
                     yield item
             finally:
                 close = getattr(inner, "close", None)
                 if close is not None:
-                    close()
+                    with blame(owner, hook):
+                        close()
 
         return guarded
 
@@ -96,10 +105,20 @@ class Owned:
         outer = self(inner)
         if not callable(outer):
             raise HookResultError(
-                self.owner,
-                f"plugin {self.owner!r}: what {self.hook} returns must give a function back, not {type(outer).__name__}",
+                self.owner, f"plugin {self.owner!r}: what {self.hook} returns must give a function back, not {_shown(outer)}"
             )
         return outer
+
+
+def wrong_result(owner: str, hook: str, kind: type[Any], came: object, *, verb: str = "return") -> HookResultError:
+    """The error for a plugin that gave something else than it promised."""
+    error = HookResultError(owner, f"plugin {owner!r}: {hook} must {verb} {kind.__name__}, not {_shown(came)}")
+    setattr(error, _BLAMED, (owner, hook))  # so that it is not put down to the plugins that it passes through
+    return error
+
+
+def _shown(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 _DONE = object()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from sdkit.errors import PluginHookError, nearest
 
@@ -33,9 +33,9 @@ def hook_functions(plugin: object, name: str, specs: Mapping[str, tuple[str, ...
     """
     functions: dict[str, Callable[..., object]] = {}
     for attribute in dir(plugin):
-        static = inspect.getattr_static(plugin, attribute, None)
+        static: object = inspect.getattr_static(plugin, attribute, None)
         if isinstance(static, (staticmethod, classmethod)):
-            static = static.__func__  # pyright: ignore[reportUnknownMemberType]
+            static = cast("Callable[..., object]", static.__func__)
         if not inspect.isroutine(static):  # properties and other descriptors must not run
             continue
         options = getattr(static, MARK, None)

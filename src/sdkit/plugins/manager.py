@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -14,7 +14,7 @@ import pluggy
 
 from sdkit import hookspecs
 from sdkit.errors import HookResultError, NameTakenError, SdkitError, UnknownNameError
-from sdkit.plugins.blame import Owned, blame
+from sdkit.plugins.blame import Owned, blame, wrong_result
 from sdkit.plugins.checks import Implementations, hook_functions, plugin_name
 from sdkit.plugins.registry import Entry, Registry, SamplerEntry, validate_options
 from sdkit.plugins.trace import summary
@@ -58,6 +58,7 @@ class Manager:
         self._infos: list[PluginInfo] = []
         self._plugins: dict[str, object] = {}
         self._warned: set[tuple[str, str]] = set()
+        self._calls: dict[str, tuple[_Implementation, ...]] = {}
         self.samplers: Registry[SamplerEntry] = Registry("sampler")
         self.schedules: Registry[Entry[Schedule]] = Registry("schedule")
         self.guidance: Registry[Entry[Guidance]] = Registry("guidance")
@@ -86,6 +87,7 @@ class Manager:
         self.__dict__.update(staged)
         self._infos.append(PluginInfo(name, version, origin, tuple(sorted(functions))))
         self._plugins[name] = plugin
+        self._calls.clear()
 
     def _free_name(self, plugin: object, name: str, origin: Origin) -> str:
         """A second object of a class that is there already gets a number; the same object twice is a mistake."""
@@ -137,27 +139,30 @@ class Manager:
                 return answer
         return None
 
-    def answer(self, hook: str, kind: type[R], **arguments: object) -> R:
-        """Like `first`, but somebody must answer, with an object of type `kind`. Raises HookResultError."""
+    def ask(self, hook: str, kind: type[R], **arguments: object) -> R | None:
+        """Like `first`, but the answer must be of type `kind`. Raises HookResultError."""
         for owned in self._implementations(hook):
             answer = self._call(owned, arguments)
-            if answer is None:
-                continue
-            if not isinstance(answer, kind):
-                raise HookResultError(
-                    owned.owner,
-                    f"plugin {owned.owner!r}: {hook} must return {kind.__name__}, not {type(answer).__name__}",
-                )
-            return answer
-        raise SdkitError(f"no plugin answers the hook {hook!r}; a built-in one is missing")
+            if isinstance(answer, kind):
+                return answer
+            if answer is not None:
+                raise wrong_result(owned.owner, hook, kind, answer)
+        return None
 
-    def factories(self, hook: str, **arguments: object) -> list[Owned]:
+    def answer(self, hook: str, kind: type[R], **arguments: object) -> R:
+        """Like `ask`, but somebody must answer."""
+        answer = self.ask(hook, kind, **arguments)
+        if answer is None:
+            raise SdkitError(f"no plugin answers the hook {hook!r}; a built-in one is missing")
+        return answer
+
+    def factories(self, hook: str, kind: type[Any] = object, **arguments: object) -> list[Owned]:
         """What each plugin's factory returned, without the Nones, farthest first: compose in this order.
 
-        Raises HookResultError where something that is not a function came.
+        `kind`: what those functions must return. Raises HookResultError where something that is not a function came.
         """
         made: list[Owned] = []
-        for owned in reversed(list(self._implementations(hook))):
+        for owned in reversed(self._implementations(hook)):
             function = self._call(owned, arguments)
             if function is None:
                 continue
@@ -166,7 +171,7 @@ class Manager:
                     owned.owner,
                     f"plugin {owned.owner!r}: {hook} must return a function or None, not {type(function).__name__}",
                 )
-            made.append(Owned(owned.owner, hook, cast("Callable[..., object]", function)))
+            made.append(Owned(owned.owner, hook, function, kind))
         return made
 
     def notify(self, hook: str, **arguments: object) -> None:
@@ -202,11 +207,11 @@ class Manager:
 
     def implements(self, hook: str) -> bool:
         """Whether any plugin implements the hook."""
-        return bool(self._hook(hook).get_hookimpls())
+        return bool(self._implementations(hook))
 
     def add_commands(self, cli: typer.Typer) -> None:
         """Let every plugin add its commands to the command line."""
-        for owned in reversed(list(self._implementations("register_commands"))):
+        for owned in reversed(self._implementations("register_commands")):
             self._call(owned, {"cli": cli})
 
     def validate_options(self, options: Mapping[str, Mapping[str, JsonValue]]) -> dict[type[BaseModel], BaseModel]:
@@ -223,15 +228,17 @@ class Manager:
             filled[model] = validate_options(model, options.get(namespace, {}), f"plugin {entry.owner!r} ({namespace})")
         return filled
 
-    def _hook(self, hook: str) -> pluggy.HookCaller:
-        return cast("pluggy.HookCaller", getattr(self.pluggy.hook, hook))
-
-    def _implementations(self, hook: str) -> Iterator[_Implementation]:
-        """Nearest first: pluggy keeps them farthest first, trylast and tryfirst sorted in."""
-        for implementation in reversed(self._hook(hook).get_hookimpls()):
-            yield _Implementation(
-                implementation.plugin_name, hook, implementation.function, tuple(implementation.argnames)
+    def _implementations(self, hook: str) -> tuple[_Implementation, ...]:
+        """Nearest first: pluggy keeps them farthest first, trylast and tryfirst sorted in. Kept, because it is asked for
+        at every step."""
+        calls = self._calls.get(hook)
+        if calls is None:
+            caller = cast("pluggy.HookCaller", getattr(self.pluggy.hook, hook))
+            calls = self._calls[hook] = tuple(
+                _Implementation(made.plugin_name, hook, made.function, tuple(made.argnames))
+                for made in reversed(caller.get_hookimpls())
             )
+        return calls
 
     def _call(self, owned: _Implementation, arguments: Mapping[str, object]) -> object:
         started = time.perf_counter() if self.trace else 0.0

@@ -12,7 +12,7 @@ from sdkit.errors import NameTakenError, PluginLoadError, RequestError, UnknownN
 if TYPE_CHECKING:
     from pydantic import BaseModel, JsonValue
 
-    from sdkit.types import NoiseKind
+    from sdkit.types import NoiseKind, Sampler
 
 T = TypeVar("T")
 

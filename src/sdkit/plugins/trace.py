@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
+from typing import cast
 
 log = logging.getLogger("sdkit.hooks")
 
@@ -32,8 +34,11 @@ def summary(value: object) -> str:
             if hasattr(inner := getattr(value, field.name, None), "shape") or isinstance(inner, (int, float))
         )
         return f"{type(value).__name__}({', '.join(parts)})"
-    if isinstance(value, (tuple, list)) and value and hasattr(value[0], "shape"):
-        return f"{len(value)} × {summary(value[0])}"
+    if isinstance(value, (tuple, list)):
+        items = cast("Sequence[object]", value)
+        if items and hasattr(items[0], "shape"):
+            return f"{len(items)} × {summary(items[0])}"
+        return type(items).__name__
     if callable(value):
         return getattr(value, "__qualname__", type(value).__name__)
     text = repr(value) if isinstance(value, (str, int, float, bool, type(None))) else type(value).__name__

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdkit.sampling.alpha import Alpha, alpha_of, with_alpha
-    from sdkit.sampling.evaluate import make_evaluate, stack_embeddings, stack_embeddings
+    from sdkit.sampling.evaluate import make_evaluate, stack_embeddings
     from sdkit.sampling.guidance import cfg
     from sdkit.sampling.noise import BrownianNoise, SeededNoise, noise_for
-    from sdkit.sampling.parameterisation import Parameterisation, parameterisation
-    from sdkit.sampling.samplers.maths import Ancestral, ancestral_step, churn, ddim_step, to_d
+    from sdkit.sampling.parameterisations import Parameterisation, parameterisation
+    from sdkit.sampling.samplers.maths import Ancestral, Churn, ancestral_step, churn, ddim_step, to_d
     from sdkit.sampling.samplers.options import AncestralOptions, ChurnOptions
     from sdkit.sampling.schedules import check_sigmas, sigmas_for
 
@@ -23,6 +23,7 @@ __all__ = [
     "Ancestral",
     "AncestralOptions",
     "BrownianNoise",
+    "Churn",
     "ChurnOptions",
     "Parameterisation",
     "SeededNoise",
@@ -37,7 +38,6 @@ __all__ = [
     "parameterisation",
     "sigmas_for",
     "stack_embeddings",
-    "stack_embeddings",
     "to_d",
     "with_alpha",
 ]
@@ -47,8 +47,9 @@ _HOMES = {
     "Ancestral": "samplers.maths",
     "AncestralOptions": "samplers.options",
     "BrownianNoise": "noise",
+    "Churn": "samplers.maths",
     "ChurnOptions": "samplers.options",
-    "Parameterisation": "parameterisation",
+    "Parameterisation": "parameterisations",
     "SeededNoise": "noise",
     "alpha_of": "alpha",
     "ancestral_step": "samplers.maths",
@@ -58,9 +59,8 @@ _HOMES = {
     "ddim_step": "samplers.maths",
     "make_evaluate": "evaluate",
     "noise_for": "noise",
-    "parameterisation": "parameterisation",
+    "parameterisation": "parameterisations",
     "sigmas_for": "schedules",
-    "stack_embeddings": "evaluate",
     "stack_embeddings": "evaluate",
     "to_d": "samplers.maths",
     "with_alpha": "alpha",

@@ -17,7 +17,7 @@ from sdkit.errors import RequestError, SamplingError
 from sdkit.types import Embedding
 
 if TYPE_CHECKING:
-    from sdkit.sampling.parameterisation import Parameterisation
+    from sdkit.sampling.parameterisations import Parameterisation
     from sdkit.types import Conditioning, DiffusionModel, Evaluate
 
 MOST_REPEATS = 4
@@ -52,23 +52,6 @@ def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, con
         return sums
 
     return evaluate
-
-
-def stack_embeddings(embeddings: Sequence[Embedding]) -> Embedding:
-    """Embeddings of one row each, one per image of a batch → one embedding of B rows, strength 1.
-
-    Contexts of different lengths are repeated to their least common multiple, which does not change cross-attention.
-    Raises RequestError where that is more than four times the longest, and where only some have a pooled vector.
-    """
-    lengths = sorted({embedding.context.shape[1] for embedding in embeddings})
-    if math.lcm(*lengths) > MOST_REPEATS * lengths[-1]:
-        raise RequestError(
-            f"prompts of {' and '.join(map(str, lengths))} tokens cannot share a batch: their lengths have no small "
-            "common multiple; use batch_size=1"
-        )
-    if len({embedding.pooled is None for embedding in embeddings}) > 1:
-        raise RequestError("some of a batch's embeddings have a pooled vector and some have none; use batch_size=1")
-    return _stack(embeddings, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +110,15 @@ def stack_embeddings(embeddings: Sequence[Embedding], batch: int = 1) -> Embeddi
     """Several embeddings as the rows of one, each expanded to `batch` rows: `[len(embeddings)·batch, T, C]`.
 
     Contexts of different lengths are repeated to their least common multiple, which cross-attention does not notice.
+    Raises RequestError where that is more than four times the longest.
     """
-    length = math.lcm(*(embedding.context.shape[1] for embedding in embeddings))
+    lengths = sorted({embedding.context.shape[1] for embedding in embeddings})
+    length = math.lcm(*lengths)
+    if length > MOST_REPEATS * lengths[-1]:
+        raise RequestError(
+            f"prompts of {' and '.join(map(str, lengths))} tokens cannot share a batch: their lengths have no small "
+            "common multiple; use batch_size=1, or prompts of similar length"
+        )
     contexts = [e.context.repeat(1, length // e.context.shape[1], 1).expand(batch, -1, -1) for e in embeddings]
     pooled = [e.pooled.expand(batch, -1) for e in embeddings if e.pooled is not None]
     if len(embeddings) == 1:

@@ -82,7 +82,7 @@ class BrownianNoise:
 
 
 def noise_for(run: Run, kind: NoiseKind, sampler: str) -> Noise:
-    """The noise for the sampler of this name, of the kind that it declared. Drawn from nothing but each image's seed."""
+    """The noise for the sampler of this name, of the kind that it declared: drawn from each image's seed alone."""
     if kind == "none":
         return _no_noise(sampler)
     white = SeededNoise(run.seeds, run.shape[1:], run.model.device)

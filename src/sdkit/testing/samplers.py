@@ -17,9 +17,9 @@ SamplerFunction = Callable[..., Iterator[Step]]
 
 SHAPE = (2, 5, 3)
 ORDER_TOLERANCE = 0.25
-STATISTICS_STEPS = 640
-STATISTICS_TOLERANCE = 0.04
-"""Relative: 1.1 % is the spread of the variance of 2¹⁴ samples, and first-order methods are 1–2 % off in 640 steps."""
+STATISTICS_STEPS = 200
+STATISTICS_TOLERANCE = 0.05
+"""Relative: 1.6 % is the spread of the variance of 2¹³ samples, and ancestral Euler is 1–2 % off in 200 steps."""
 
 
 def assert_sampler_ok(
@@ -44,7 +44,7 @@ def assert_sampler_ok(
     - it asks for noise only if `noise` (what it is registered with) says so;
     - if it draws no noise: it follows the closed-form path of Gaussian data, and if `order` is given, its error from
       80 to 160 steps falls by 2^order (± 0.25 in the exponent);
-    - if it draws noise: Gaussian data keep their mean and variance (4 %) on the way.
+    - if it draws noise: Gaussian data keep their mean and variance (5 % of it) in 200 steps.
 
     `order` can be measured only without noise: give options that turn it off (`eta=0.0`), in a call of its own.
     """
@@ -80,7 +80,7 @@ class _Checks:
     ) -> None:
         self.run, self.kind, self.flow, self.first, self.last = run, kind, flow, first, last
         self.gauss = GaussianDenoiser(0.6, 0.8, flow=flow)
-        self.where = f"with a {'flow' if flow else 'eps'} model: "
+        self.where = "with a flow model: " if flow else "with an eps model: "
 
     def steps(self) -> None:
         for count in (1, 2, 7):
@@ -185,18 +185,19 @@ class _Checks:
         return max(float((s.x - self.gauss.path(start, self.first, s.sigma_next)).abs().max()) for s in steps)
 
     def _statistics(self) -> None:
-        shape = (2, 64, 128)
-        (mean, std), (mean_end, std_end) = self.gauss.marginal(self.first), self.gauss.marginal(self.last)
+        shape = (2, 64, 64)
+        first, last = (0.9, 0.2) if self.flow else (4.0, 0.4)
+        (mean, std), (mean_end, std_end) = self.gauss.marginal(first), self.gauss.marginal(last)
         draw = self._noise(shape=shape)
         x = mean + std * SeededNoise((11, 12), shape[1:]).start().double()
-        for step in self.run(self.gauss, x, self._grid(STATISTICS_STEPS), draw):
+        for step in self.run(self.gauss, x, log_sigmas(first, last, STATISTICS_STEPS), draw):
             x = step.x
         got_mean, got_std = float(x.mean()), float(x.std())
         assert abs(got_mean - mean_end) <= STATISTICS_TOLERANCE * std_end, (
-            f"{self.where}Gaussian data should have mean {mean_end:.4f} at sigma {self.last:g}, and have {got_mean:.4f}"
+            f"{self.where}Gaussian data should have mean {mean_end:.4f} at sigma {last:g}, and have {got_mean:.4f}"
         )
         assert abs(got_std**2 / std_end**2 - 1) <= STATISTICS_TOLERANCE, (
-            f"{self.where}Gaussian data should have variance {std_end**2:.4f} at sigma {self.last:g}, and "
+            f"{self.where}Gaussian data should have variance {std_end**2:.4f} at sigma {last:g}, and "
             f"have {got_std**2:.4f}: check how much noise is added for how much is removed, "
             "and α (sdkit.sampling.alpha_of) for flow models"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ def register_samplers(register: RegisterSampler) -> None:
         order=2,
         evaluations=2,
         options=RestartOptions,
-        summary="Heun's method that goes back up in noise and down again: contracts errors, takes more steps than asked",
+        summary="Heun's method that goes back up in noise and down again: contracts errors, takes more steps",
     )
 
 
@@ -50,10 +49,6 @@ def wrap_sampler(run: Run) -> Callable[[BoundSampler], BoundSampler] | None:
             "the sampler 'restart' restarts by itself: set its segments in sampler_options, "
             "or leave restart.enabled for other samplers"
         )
-    from sdkit.sampling import SeededNoise
-    from sdkit_restart.sampler import with_restarts
+    from sdkit_restart.sampler import noise_of, with_restarts
 
-    # Not `noise_for(run, "white")`: the sampler inside may draw from that very sequence, and noise must not come twice.
-    seeds = [random.Random(f"restart {seed}").getrandbits(63) for seed in run.seeds]
-    noise = SeededNoise(seeds, run.shape[1:], run.model.device)
-    return lambda sampler: with_restarts(sampler, options.segments, noise, options.s_noise)
+    return lambda sampler: with_restarts(sampler, options.segments, noise_of(run), options.s_noise)

@@ -1,19 +1,20 @@
 """Restart sampling: Xu, Deng, Cheng, Tian, Liu and Jaakkola, arXiv:2306.14878.
 
-Solving the ODE is accurate step by step, but errors add up; adding noise at every step, as SDE samplers do, washes errors out,
-but makes every step less accurate. Restart does one after the other: solve down to t_min; add, at once, noise that leads
-back to t_max; solve down again; K times.
+Solving the ODE is accurate step by step, but errors add up; adding noise at every step, as SDE samplers do, washes
+errors out, but makes every step less accurate. Restart does one after the other: solve down to t_min; add, at once,
+noise that leads back to t_max; solve down again; K times.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from sdkit.sampling import alpha_of, ddim_step, to_d
+from sdkit.sampling import SeededNoise, alpha_of, ddim_step, to_d
 from sdkit.types import Step
 from sdkit_restart.segments import STABLE_DIFFUSION, Segment, pieces
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from sdkit.sampling import Alpha
-    from sdkit.types import BoundSampler, Denoiser, Noise
+    from sdkit.types import BoundSampler, Denoiser, Noise, Run
 
 
 def restart(
@@ -46,8 +47,8 @@ def with_restarts(
 ) -> BoundSampler:
     """`sampler`, called anew for every descent: down to t_min, then from t_max for every restart, then on from t_min.
 
-    The first step of a restart leads from the state at t_min, over the noise, to the second sigma of the descent, which usually is above
-    t_min; its prediction is the one made at t_max.
+    The first step of a restart leads from the state at t_min, over the noise, to the second sigma of the descent,
+    which usually is above t_min; its prediction is the one made at t_max.
     """
 
     def restarting(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:
@@ -72,6 +73,15 @@ def add_noise(
     """
     scale = alpha(above) / alpha(sigma)
     return x * scale + noise(above, sigma) * (s_noise * math.sqrt(above**2 - (scale * sigma) ** 2))
+
+
+def noise_of(run: Run) -> SeededNoise:
+    """White noise for restarts around another sampler, each image's from its own seed.
+
+    Not `noise_for(run, "white")`: the sampler inside draws from that very sequence, and noise must not come twice.
+    """
+    seeds = [random.Random(f"restart {seed}").getrandbits(63) for seed in run.seeds]
+    return SeededNoise(seeds, run.shape[1:], run.model.device)
 
 
 def heun(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:

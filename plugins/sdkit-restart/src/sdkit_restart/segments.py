@@ -1,4 +1,4 @@
-"""Where to restart: segments, the options that hold them, and the pieces that they cut a run's sigmas into. No torch."""
+"""Where to restart: segments, the options that hold them, the pieces that they cut a run into. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RHO = 7
 
 
 class Segment(NamedTuple):
-    """One stretch to go over again: `(points, restarts, t_min, t_max)`, in the paper's order, N_Restart, K, t_min, t_max.
+    """One stretch to go over again, in the order of the paper's tables: N_Restart, K, t_min, t_max.
 
     `points` counts sigmas, both ends included, so that a restart is `points - 1` steps.
     """
@@ -57,11 +57,11 @@ class RestartAnySampler(RestartOptions):
 
 
 def pieces(sigmas: Sigmas, segments: tuple[Segment, ...]) -> list[Sigmas]:
-    """The descents of a run with restarts, in order. Each begins where the one before ended, or above: then noise is added.
+    """The descents of a run, in order. One that begins above where the last one ended is a restart: it needs noise.
 
-    t_min is rounded to the nearest of the run's sigmas after the first and above 0 (the paper's algorithm 2). Two deviations, for
-    runs that start late (img2img) or are short: t_max is lowered to the run's first sigma, because more noise than the
-    run began with would lose its start; and a segment that is empty after that is left out.
+    t_min is rounded to the nearest of the run's sigmas after the first and above 0 (the paper's algorithm 2). Two
+    deviations, for runs that start late (img2img) or are short: t_max is lowered to the run's first sigma, because more
+    noise than the run began with would lose its start; and a segment that is empty after that is left out.
     """
     descents: dict[int, list[Sigmas]] = {}
     stops = [index for index, sigma in enumerate(sigmas) if index > 0 and sigma > 0]

@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from sdkit.models.architecture import ClipImageArchitecture, ClipTextArchitecture, TransformerArchitecture
 
 
+def _table(rows: int, width: int) -> nn.Embedding:
+    """An embedding without initial values: drawing them on the meta device would import torch's compiler, a second's work."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width))
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention among the tokens, `[B, T, C]`."""
 
@@ -75,8 +80,8 @@ class TextEmbeddings(nn.Module):
 
     def __init__(self, a: ClipTextArchitecture) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(a.vocabulary, a.transformer.width)
-        self.position_embedding = nn.Embedding(a.positions, a.transformer.width)
+        self.token_embedding = _table(a.vocabulary, a.transformer.width)
+        self.position_embedding = _table(a.positions, a.transformer.width)
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.token_embedding(ids) + self.position_embedding.weight[: ids.shape[1]]
@@ -104,7 +109,7 @@ class ImageEmbeddings(nn.Module):
         width = a.transformer.width
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.patch_embedding = nn.Conv2d(3, width, a.patch, stride=a.patch, bias=False)
-        self.position_embedding = nn.Embedding((a.side // a.patch) ** 2 + 1, width)
+        self.position_embedding = _table((a.side // a.patch) ** 2 + 1, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)

@@ -1,0 +1,115 @@
+"""From the words on the command line to a Request, alone or on top of a picture's record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from sdkit.errors import RequestError
+from sdkit.request import Request
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from sdkit.images import GenerationRecord
+    from sdkit.plugins import Manager
+
+
+def make_request(given: Mapping[str, object], record: GenerationRecord | None) -> Request:
+    """A request with the fields that were given, which override those of the record.
+
+    The record's model and output are no part of it: where pictures go is the command line's business, and which model
+    runs is known when it is loaded. Options of sampler and plugins are overridden one by one.
+    """
+    if record is None:
+        return Request(**given)
+    fields: dict[str, object] = dict(record.request_fields())
+    for name in ("model", "output"):
+        fields.pop(name, None)
+    if "seed" in given or "count" in given:
+        fields.pop("seeds", None)
+    if "seeds" in given:
+        fields.pop("seed", None)
+        fields.pop("count", None)
+    if "sampler" in given and given["sampler"] != fields.get("sampler"):
+        fields.pop("sampler_options", None)  # they were another sampler's
+    merged = {**fields, **given}
+    for name in ("sampler_options", "options"):
+        if name in fields and name in given:
+            merged[name] = _over(fields[name], given[name])
+    return Request(**merged)
+
+
+def _over(old: object, new: object) -> object:
+    """JSON objects merged, all the way down; anything else replaced."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    before, after = cast("dict[str, object]", old), cast("dict[str, object]", new)
+    return before | {name: _over(before[name], value) if name in before else value for name, value in after.items()}
+
+
+def check_names(request: Request, manager: Manager) -> None:
+    """Raise UnknownNameError or RequestError for names and options that no plugin knows, before a model is loaded.
+
+    The pipeline checks all of this again; here it saves the seconds until it can.
+    """
+    if request.sampler is not None:
+        manager.samplers[request.sampler].check_options(request.sampler_options)
+    if request.schedule is not None:
+        _ = manager.schedules[request.schedule]
+    _ = manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]
+    manager.validate_options(request.options)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`128x96` → width and height. Raises RequestError."""
+    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
+    if match is None:
+        raise RequestError(f"--size takes width and height, such as 128x96, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`1,2,3` → numbers. Raises RequestError."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(f"--seeds takes whole numbers with commas between, such as 1,2,3, not {text!r}") from None
+
+
+def parse_options(texts: Sequence[str], flag: str = "--sampler-option") -> dict[str, JsonValue]:
+    """`["eta=0.5"]` → values by name: JSON where it is JSON, text otherwise. Raises RequestError."""
+    parsed: dict[str, JsonValue] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise RequestError(f"{flag} takes name=value, not {text!r}")
+        parsed[name.strip()] = _value(value)
+    return parsed
+
+
+def parse_plugin_options(texts: Sequence[str]) -> dict[str, dict[str, JsonValue]]:
+    """`["wildcards.folder=lists"]` → values by namespace and name. Raises RequestError."""
+    parsed: dict[str, dict[str, JsonValue]] = {}
+    for path, value in parse_options(texts, "--opt").items():
+        namespace, dot, name = path.partition(".")
+        if not namespace or not dot or not name:
+            raise RequestError(
+                f"--opt takes plugin.name=value, such as wildcards.folder=lists, not {path!r} before the ="
+            )
+        parsed.setdefault(namespace, {})[name] = value
+    return parsed
+
+
+def _value(text: str) -> JsonValue:
+    try:
+        return cast("JsonValue", json.loads(text, parse_constant=_no_constant))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_constant(name: str) -> object:
+    """NaN and Infinity, which Python's JSON has beside JSON's own: read as text."""
+    raise ValueError(name)

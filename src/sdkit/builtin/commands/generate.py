@@ -1,0 +1,236 @@
+"""`sdkit generate`: every field of a request as an option, pictures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdkit.builtin.commands.fields import (
+    check_names,
+    make_request,
+    parse_options,
+    parse_plugin_options,
+    parse_seeds,
+    parse_size,
+)
+from sdkit.builtin.commands.job import Job, Wishes
+from sdkit.builtin.commands.loading import find_plugins
+from sdkit.builtin.commands.models import find_model
+from sdkit.builtin.commands.outputs import Target
+from sdkit.builtin.commands.repeating import model_of, said_differences, said_missing
+from sdkit.builtin.commands.watching import progress_bar
+from sdkit.errors import RequestError
+from sdkit.plugins import load_manager
+from sdkit.request import OutputOptions, Request
+
+if TYPE_CHECKING:
+    from sdkit.images import GenerationRecord
+
+_PICTURE, _SAMPLING, _START = "Picture", "Sampling", "Starting from a picture"
+_MODEL, _OUTPUT = "Model and plugins", "Output"
+
+
+def _about(field: str, more: str = "") -> str:
+    """A request field's own description, so that there is one wording of it."""
+    text = Request.model_fields[field].description or ""
+    return f"{text} {more}".strip().replace("[", "\\[")
+
+
+def generate(
+    prompt: Annotated[
+        str | None, typer.Argument(help=_about("prompt", "Left out only with --like."), show_default=False)
+    ] = None,
+    *,
+    # ── picture ──
+    negative: Annotated[
+        str | None, typer.Option("--negative", "-n", help=_about("negative_prompt"), rich_help_panel=_PICTURE)
+    ] = None,
+    width: Annotated[int | None, typer.Option("--width", "-W", help=_about("width"), rich_help_panel=_PICTURE)] = None,
+    height: Annotated[
+        int | None, typer.Option("--height", "-H", help=_about("height"), rich_help_panel=_PICTURE)
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Width and height at once: 128x96.", metavar="WxH", rich_help_panel=_PICTURE)
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", "-s", help=_about("seed"), rich_help_panel=_PICTURE)] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help=_about("seeds", "Such as 1,2,3."), metavar="N,N,…", rich_help_panel=_PICTURE)
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", "-c", help=_about("count"), rich_help_panel=_PICTURE)] = None,
+    batch_size: Annotated[int | None, typer.Option(help=_about("batch_size"), rich_help_panel=_PICTURE)] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the picture in this file again, from its record; other options override it.",
+            metavar="PICTURE",
+            rich_help_panel=_PICTURE,
+        ),
+    ] = None,
+    # ── sampling ──
+    steps: Annotated[int | None, typer.Option(help=_about("steps"), rich_help_panel=_SAMPLING)] = None,
+    sampler: Annotated[str | None, typer.Option(help=_about("sampler"), rich_help_panel=_SAMPLING)] = None,
+    sampler_option: Annotated[
+        list[str] | None,
+        typer.Option(help=_about("sampler_options"), metavar="NAME=VALUE", rich_help_panel=_SAMPLING),
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help=_about("schedule"), rich_help_panel=_SAMPLING)] = None,
+    guidance: Annotated[str | None, typer.Option(help=_about("guidance"), rich_help_panel=_SAMPLING)] = None,
+    guidance_scale: Annotated[
+        float | None, typer.Option("--guidance-scale", "-g", help=_about("guidance_scale"), rich_help_panel=_SAMPLING)
+    ] = None,
+    clip_skip: Annotated[int | None, typer.Option(help=_about("clip_skip"), rich_help_panel=_SAMPLING)] = None,
+    prompt_syntax: Annotated[str | None, typer.Option(help=_about("prompt_syntax"), rich_help_panel=_SAMPLING)] = None,
+    # ── starting from a picture ──
+    init_image: Annotated[
+        str | None,
+        typer.Option(help="Picture file to start from (img2img).", metavar="PICTURE", rich_help_panel=_START),
+    ] = None,
+    denoise: Annotated[float | None, typer.Option(help=_about("denoise"), rich_help_panel=_START)] = None,
+    mask: Annotated[str | None, typer.Option(help=_about("mask"), metavar="PICTURE", rich_help_panel=_START)] = None,
+    # ── model and plugins ──
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Checkpoint file, or a name that `sdkit models` lists; the model in the box if left out.",
+            metavar="FILE|NAME",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …", rich_help_panel=_MODEL)] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MODEL)] = "auto",
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Load this plugin, too: dotted.name or file.py. Repeatable.", rich_help_panel=_MODEL),
+    ] = None,
+    opt: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A plugin's option, its value JSON or text. Repeatable.",
+            metavar="PLUGIN.NAME=VALUE",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    # ── output ──
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File or folder; several pictures are numbered, out_001.png …; by default sdkit_0001.png …",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    image_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="png, jpeg or webp; by default what the file's name says.", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(help=OutputOptions.model_fields["quality"].description, rich_help_panel=_OUTPUT)
+    ] = None,
+    no_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--no-metadata", help="Leave out the record of how the picture was made.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Write a contact sheet, too: out_grid.png.", rich_help_panel=_OUTPUT)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite files that are there already.", rich_help_panel=_OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Files, seeds, timings and warnings as JSON on standard output.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only warnings and errors; no progress bar.", rich_help_panel=_OUTPUT)
+    ] = False,
+) -> None:
+    """Make pictures from a prompt, and print their files' names.
+
+    Pictures are written as soon as their batch is finished; Ctrl-C keeps them. Nothing is overwritten unasked.
+    """
+    if size is not None:
+        if width is not None or height is not None:
+            raise RequestError("give either --size or --width and --height")
+        width, height = parse_size(size)
+    record = _record(like, prompt)
+    target = Target.of(output, image_format, overwrite=overwrite)
+    file_options = {"format": target.format, "quality": quality, "metadata": not no_metadata}
+    given: dict[str, object] = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "width": width,
+        "height": height,
+        "steps": steps,
+        "sampler": sampler,
+        "sampler_options": parse_options(sampler_option) if sampler_option else None,
+        "schedule": schedule,
+        "guidance": guidance,
+        "guidance_scale": guidance_scale,
+        "seed": seed,
+        "seeds": None if seeds is None else parse_seeds(seeds),
+        "count": count,
+        "batch_size": batch_size,
+        "clip_skip": clip_skip,
+        "prompt_syntax": prompt_syntax,
+        "init_image": init_image,
+        "denoise": denoise,
+        "mask": mask,
+        "options": parse_plugin_options(opt) if opt else None,
+        "output": {name: value for name, value in file_options.items() if value is not None},
+    }
+    request = make_request({name: value for name, value in given.items() if value is not None}, record)
+    _generate(
+        request,
+        target,
+        Wishes(grid, as_json, quiet),
+        source=str(find_model(model) or model) if model else model_of(record),
+        where=(device, dtype),
+        plugins=plugin or (),
+        record=record,
+    )
+
+
+def _record(like: str | None, prompt: str | None) -> GenerationRecord | None:
+    from sdkit.images import read_record
+
+    if like is None:
+        if prompt is None:
+            raise RequestError('say what to draw: sdkit generate "a red circle on a blue background"')
+        return None
+    return read_record(like)
+
+
+def _generate(
+    request: Request,
+    target: Target,
+    wishes: Wishes,
+    *,
+    source: str | None,
+    where: tuple[str, str],
+    plugins: Sequence[str],
+    record: GenerationRecord | None,
+) -> None:
+    """Check all that can be checked without a model, load it, and run."""
+    loaded = find_plugins(plugins)
+    manager = load_manager(loaded)
+    with said_missing(record, manager):
+        check_names(request, manager)
+    with progress_bar(quiet=wishes.quiet or wishes.as_json) as bar:
+        job = Job(request, target, wishes, bar)
+        job.plan(len(request.image_seeds()))
+        from sdkit import Pipeline
+
+        pipe = Pipeline.load(source, device=where[0], dtype=where[1], plugins=loaded)
+        job.notes = said_differences(record, pipe)
+        job.run(pipe)

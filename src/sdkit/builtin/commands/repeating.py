@@ -1,0 +1,74 @@
+"""`--like`: which model a picture's record asks for, and what is not here as it was when the picture was made."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from sdkit.builtin.commands.models import embedded_model
+from sdkit.errors import ModelNotFoundError, UnknownNameError
+from sdkit.images import differences, installed_versions
+from sdkit.models import model_files
+from sdkit.settings import Settings
+
+if TYPE_CHECKING:
+    from sdkit import Pipeline
+    from sdkit.images import GenerationRecord
+    from sdkit.plugins import Manager
+
+
+def model_of(record: GenerationRecord | None) -> str | None:
+    """What to load for a record's model: a file in the box or in the model folder, or None if it does not say.
+
+    Raises ModelNotFoundError if there is no model of that name.
+    """
+    if record is None or not record.model:
+        return None
+    folder = Settings.load().models
+    embedded = embedded_model()
+    for file in (*([embedded] if embedded else []), *model_files(folder)):
+        if record.model in (file.name, file.path.stem):
+            return str(file.path)
+    raise ModelNotFoundError(
+        f"the picture was made with the model {record.model!r}, which is not in {folder}. "
+        "Say which one to use: --model FILE"
+    )
+
+
+@contextmanager
+def said_missing(record: GenerationRecord | None, manager: Manager) -> Generator[None]:
+    """Where a name is unknown, add which of the plugins that made the picture are missing here."""
+    try:
+        yield
+    except UnknownNameError as error:
+        here = _plugins(manager)
+        for name, version in (record.plugins if record else {}).items():
+            if name not in here:
+                error.add_note(
+                    f"the picture was made with the plugin {name!r} ({version or 'no version'}), which is not enabled"
+                )
+        raise
+
+
+def said_differences(record: GenerationRecord | None, pipe: Pipeline) -> tuple[str, ...]:
+    """What differs from when the picture was made, said on standard error, too; empty if nothing does."""
+    if record is None:
+        return ()
+    found = differences(
+        record,
+        model_sha256=pipe.model.fingerprint(),
+        device=str(pipe.model.device),
+        dtype=str(pipe.model.dtype).removeprefix("torch."),
+        plugins=_plugins(pipe.manager),
+        versions=installed_versions(),
+    )
+    for difference in found:
+        typer.echo(f"differs: {difference}", err=True)
+    return found
+
+
+def _plugins(manager: Manager) -> dict[str, str]:
+    return {info.name: info.version for info in manager.infos if info.origin != "built-in"}

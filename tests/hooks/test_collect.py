@@ -1,0 +1,203 @@
+"""The hooks by which a plugin says what it brings: each name it registers can be asked for, and does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+import sdkit
+from sdkit.models import CheckpointFile, Declined, Detection
+from sdkit.pipeline import Pipeline
+from sdkit.testing import ToyModel, make_pipeline
+from sdkit.types import Denoiser, Evaluate, Guide, Noise, Prediction, Prompt, Run, ScheduleParams, Segment, Step
+from tests.pipeline._pictures import paint
+
+
+class LeapOptions(BaseModel):
+    """Options of `leap`."""
+
+    shift: float = 0.0
+
+
+def leap(
+    denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], noise: Noise, /, *, shift: float
+) -> Iterator[Step]:
+    """All the way in one step."""
+    prediction = denoise(x, sigmas[0])
+    yield Step(0, sigmas[0], sigmas[-1], x, prediction, prediction.denoised + shift)
+
+
+@pytest.mark.hook("register_samplers")
+def test_a_registered_sampler_samples_with_its_options() -> None:
+    class Leaping:
+        @sdkit.hookimpl
+        def register_samplers(self, register) -> None:
+            register("leap", leap, options=LeapOptions)
+
+    pipe = make_pipeline(plugins=[Leaping])
+    plain = pipe("red", sampler="leap", seed=1).latents.tensor
+    shifted = pipe("red", sampler="leap", sampler_options={"shift": 0.5}, seed=1).latents.tensor
+    assert torch.equal(shifted, plain + 0.5)
+    assert pipe.samplers["leap"].owner == "Leaping"
+    assert torch.equal(paint(pipe), paint(make_pipeline())), "who does not ask for it does not get it"
+
+
+@pytest.mark.hook("register_schedules")
+def test_a_registered_schedule_decides_the_sigmas() -> None:
+    class Linear:
+        @sdkit.hookimpl
+        def register_schedules(self, register) -> None:
+            register("linear", self.linear)
+
+        def linear(self, steps: int, params: ScheduleParams) -> tuple[float, ...]:
+            return tuple(params.sigma_max * (1 - i / steps) for i in range(steps + 1))
+
+    sigmas: list[float] = []
+
+    class Watching:
+        @sdkit.hookimpl
+        def sample_step(self, step: Step) -> None:
+            sigmas.append(step.sigma)
+
+    pipe = make_pipeline(plugins=[Linear, Watching])
+    top = pipe.model.spec.sigmas[-1]
+    pipe("red", schedule="linear", steps=4)
+    assert sigmas == [top, top * 0.75, top * 0.5, top * 0.25]
+
+
+@pytest.mark.hook("register_guidance")
+def test_a_registered_guidance_combines_the_branches() -> None:
+    class Positive:
+        @sdkit.hookimpl
+        def register_guidance(self, register) -> None:
+            register("positive", self.positive)
+
+        def positive(self, run: Run, evaluate: Evaluate) -> Guide:
+            def guide(x: torch.Tensor, sigma: float) -> Prediction:
+                cond = evaluate(x, sigma, ("positive",))["positive"]
+                return Prediction(denoised=cond, cond=cond)
+
+            return guide
+
+    pipe = make_pipeline(plugins=[Positive])
+    assert torch.equal(paint(pipe, guidance="positive"), paint(pipe, guidance_scale=1.0))
+    assert not torch.equal(paint(pipe, guidance="positive"), paint(pipe))
+
+
+class Moons:
+    """A family of checkpoints that hold a key `moon`, and the source `moon://…` that they come from."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    name = "moon"
+
+    @sdkit.hookimpl
+    def register_model_families(self, register) -> None:
+        register("moon", self)
+
+    @sdkit.hookimpl
+    def load_checkpoint(self, source: str) -> object:
+        return _MoonFile(source) if source.startswith("moon://") else None
+
+    @sdkit.hookimpl
+    def model_loaded(self, model: ToyModel) -> None:
+        self.told.append(model.name)
+
+    def detect(self, file: CheckpointFile) -> Detection | Declined:
+        if "moon" not in file.infos:
+            return Declined("no key named moon")
+        return Detection("moon", "eps", ("a key named moon",), {}, None)
+
+    def load(self, file: CheckpointFile, detection: Detection, **placement: object) -> ToyModel:
+        return ToyModel(name=str(file.path).rpartition("/")[2])
+
+
+class _MoonFile:
+    def __init__(self, source: str) -> None:
+        self.path = source
+        self.metadata: dict[str, str] = {}
+        self.infos = {"moon": None}
+
+
+@pytest.fixture
+def moons(monkeypatch: pytest.MonkeyPatch) -> Moons:
+    monkeypatch.setenv("SDKIT_PLUGINS", "none")
+    return Moons()
+
+
+@pytest.mark.hook("register_model_families")
+def test_a_registered_family_recognises_and_loads_its_models(moons: Moons) -> None:
+    pipe = Pipeline.load("moon://full", plugins=[moons])
+    assert isinstance(pipe.model, ToyModel)
+    assert torch.equal(paint(pipe), paint(make_pipeline())), "the model that the family made is the one that paints"
+
+
+@pytest.mark.hook("load_checkpoint")
+def test_sources_that_the_plugin_leaves_alone_are_not_found(moons: Moons) -> None:
+    assert Pipeline.load("moon://new", plugins=[moons]).model.name == "new"
+    with pytest.raises(sdkit.SdkitError, match="sun://new"):
+        Pipeline.load("sun://new", plugins=[moons])
+
+
+@pytest.mark.hook("model_loaded")
+def test_plugins_are_told_of_a_loaded_model_once(moons: Moons) -> None:
+    pipe = Pipeline.load("moon://half", plugins=[moons])
+    pipe("red")
+    pipe.using(Moons())("red")
+    assert moons.told == ["half"]
+
+
+@pytest.mark.hook("register_prompt_syntaxes")
+def test_a_registered_syntax_parses_the_prompts_that_name_it() -> None:
+    class Lower:
+        @sdkit.hookimpl
+        def register_prompt_syntaxes(self, register) -> None:
+            register("lower", lambda text: Prompt(text, (Segment(text.lower()),)))
+
+    pipe = make_pipeline(plugins=[Lower])
+    assert torch.equal(paint(pipe, "A RED circle", prompt_syntax="lower"), paint(pipe, "a red circle"))
+    assert not torch.equal(paint(pipe, "A RED circle"), paint(pipe, "a red circle"))
+
+
+class LoudOptions(BaseModel):
+    """Options for the tests."""
+
+    factor: float = 1.0
+
+
+@pytest.mark.hook("register_options")
+def test_registered_options_reach_the_hooks_of_a_run_typed() -> None:
+    class Loud:
+        @sdkit.hookimpl
+        def register_options(self, register) -> None:
+            register("loud", LoudOptions)
+
+        @sdkit.hookimpl
+        def wrap_decode(self, run: Run):
+            factor = run.option(LoudOptions).factor
+            return lambda decode: lambda latents: decode(latents) * factor
+
+    pipe = make_pipeline(plugins=[Loud])
+    assert torch.equal(paint(pipe), paint(make_pipeline()))
+    assert torch.equal(paint(pipe, options={"loud": {"factor": 0.5}}), paint(pipe) * 0.5)
+
+
+@pytest.mark.hook("register_commands")
+def test_a_registered_command_runs() -> None:
+    class Greeting:
+        @sdkit.hookimpl
+        def register_commands(self, cli: typer.Typer) -> None:
+            @cli.command()
+            def greet(name: str) -> None:
+                """Say hello."""
+                typer.echo(f"hello {name}")
+
+    cli = typer.Typer()
+    make_pipeline(plugins=[Greeting]).manager.add_commands(cli)
+    assert CliRunner().invoke(cli, ["greet", "you"]).stdout == "hello you\n"

@@ -1,0 +1,114 @@
+"""The check for samplers, on samplers that are wrong in one way each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+
+from sdkit.sampling import ddim_step
+from sdkit.testing.samplers import assert_sampler_ok
+from sdkit.types import Denoiser, Noise, NoiseKind, Step
+
+Sigmas = tuple[float, ...]
+Fault = Callable[[Denoiser, torch.Tensor, Sigmas, Noise], Iterator[Step]]
+
+
+def deaf(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        prediction = denoise(x, sigma)
+        x_next = ddim_step(x, prediction.denoised, sigma, sigma_next)
+        yield Step(i, sigma, sigma_next, x, prediction, x_next)
+        x = x_next
+
+
+def faulty(
+    *,
+    index: Callable[[int], int] = lambda i: i,
+    step: Callable[..., torch.Tensor] = ddim_step,
+    sigma_type: Callable[[float], Any] = float,
+    before: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+    skip_last: bool = False,
+) -> Fault:
+    """Euler's method with a fault."""
+
+    def sampler(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+        for i, (sigma, sigma_next) in enumerate(pairwise(sigmas[:-1] if skip_last else sigmas)):
+            x = before(x)
+            prediction = denoise(x, sigma_type(sigma))
+            taken = Step(index(i), sigma, sigma_next, x, prediction, step(x, prediction.denoised, sigma, sigma_next))
+            yield taken
+            x = taken.x
+
+    return sampler
+
+
+def noisy(factor: float) -> Fault:
+    def sampler(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+        for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+            prediction = denoise(x, sigma)
+            up = sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+            x_next = ddim_step(x, prediction.denoised, sigma, (sigma_next**2 - up**2) ** 0.5)
+            step = Step(i, sigma, sigma_next, x, prediction, x_next + noise(sigma, sigma_next) * up * factor)
+            yield step
+            x = step.x
+
+    return sampler
+
+
+def mixing(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor:
+    return ddim_step(x, denoised.mean(0, keepdim=True).expand_as(x), sigma, sigma_next)
+
+
+def halving(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor:
+    return ddim_step(x, denoised, sigma, sigma_next) * (1.0 if sigma_next else 0.999)
+
+
+def global_noise(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor:
+    return ddim_step(x, denoised, sigma, sigma_next) + 0 * torch.randn(1)
+
+
+def in_place(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor:
+    return x.sub_(denoised).mul_(sigma_next / sigma).add_(denoised)
+
+
+def drifting(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor:
+    return ddim_step(x, denoised, sigma, sigma_next**1.01 if sigma_next else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "order", "noise", "message"),
+    [
+        (deaf, 1, "none", r"write `x = step\.x` after the yield"),
+        (faulty(index=lambda i: i + 1), 1, "none", "step 0 has index 1; number steps from 0"),
+        (faulty(skip_last=True), 1, "none", r"yielded no step for sigmas \(10\.0, 0\.1"),
+        (faulty(before=lambda x: x + 0.0 if x.shape[0] else x * 2, step=halving), 1, "none", "x is off by 0.0004"),
+        (faulty(before=lambda x: x + 1), 1, "none", "x_in must be the state that the step started from"),
+        (faulty(sigma_type=torch.tensor), 1, "none", "give it a Python float"),
+        (faulty(step=mixing), 1, "none", "must not mix the images of a batch"),
+        (faulty(step=in_place), 1, "none", "x_in must be the state|changed the x that it was given"),
+        (faulty(step=global_noise), 1, "none", "drew from torch's global random generator"),
+        (faulty(), 2, "none", r"order of convergence was said to be 2, but .* order [01]\.\d\d"),
+        (faulty(step=drifting), None, "none", "strays .* from the closed-form path"),
+        (noisy(1.0), None, "none", 'register it with noise="white" or "brownian"'),
+        (noisy(1.0), 1, "white", "its order cannot be measured"),
+        (
+            noisy(1.2),
+            None,
+            "white",
+            r"with an eps model: Gaussian data should have variance .* \(sdkit\.sampling\.alpha",
+        ),
+        (noisy(1.0), None, "white", "with a flow model: Gaussian data should have"),
+    ],
+)
+def test_fault_is_found(sampler: Fault, order: float | None, noise: NoiseKind, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        assert_sampler_ok(sampler, order=order, noise=noise)
+
+
+def test_without_a_fault_there_is_none() -> None:
+    assert_sampler_ok(faulty(), order=1)
+    assert_sampler_ok(noisy(1.0), noise="white", flow=False)

@@ -1,0 +1,106 @@
+"""eps, v and flow: what goes into the network, what comes out, and where sampling starts."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import cast
+
+import pytest
+import torch
+
+from sdkit.sampling import alpha_of, parameterisation, with_alpha
+from sdkit.testing.denoisers import ConstantDenoiser
+from sdkit.types import Prediction, PredictionType
+from tests.sampling._figures import FOLDER, model_sigmas, spec
+
+FLOW = tuple((i + 1) / 1000 for i in range(1000))
+
+
+def normal(seed: int) -> torch.Tensor:
+    return torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_bounds() -> None:
+    rules = parameterisation(spec())
+    meta = cast("dict[str, float]", json.loads((FOLDER / "sigmas_meta.json").read_text()))
+    assert (rules.sigma_min, rules.sigma_max) == pytest.approx((meta["sigma_min"], meta["sigma_max"]))
+
+
+def test_percent_to_sigma() -> None:
+    rules = parameterisation(spec())
+    meta = cast("dict[str, dict[str, float]]", json.loads((FOLDER / "sigmas_meta.json").read_text()))
+    for percent, sigma in meta["percent_to_sigma"].items():
+        assert rules.percent_to_sigma(float(percent)) == pytest.approx(sigma, rel=1e-6), percent
+
+
+def test_percent_to_sigma_of_flow_models() -> None:
+    assert parameterisation(spec("flow", FLOW)).percent_to_sigma(0.25) == pytest.approx(0.75, abs=1e-3)
+
+
+def test_timestep_is_the_nearest_in_log_sigma() -> None:
+    rules, sigmas = parameterisation(spec()), model_sigmas()
+    logs = torch.tensor(sigmas, dtype=torch.float64).log()
+    for sigma in [*sigmas[::37], 0.03, 0.5, 1.0, 3.3, 14.0]:
+        assert rules.timestep(sigma) == float((logs - math.log(sigma)).abs().argmin()), sigma
+    between = math.sqrt(sigmas[500] * sigmas[501])
+    assert (rules.timestep(between * 0.9999), rules.timestep(between * 1.0001)) == (500.0, 501.0)
+    assert (rules.timestep(0.0), rules.timestep(1e-9), rules.timestep(1e9)) == (0.0, 0.0, 999.0)
+
+
+def test_timestep_of_flow_models_is_a_thousand_sigmas() -> None:
+    assert parameterisation(spec("flow", FLOW)).timestep(0.2345) == pytest.approx(234.5)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v", "flow"])
+@pytest.mark.parametrize("sigma", [0.05, 0.7])
+def test_a_perfect_network_gives_back_the_clean_latents(prediction: PredictionType, sigma: float) -> None:
+    """The network's targets as their papers define them, at the input as sdkit scales it."""
+    rules = parameterisation(spec(prediction, FLOW if prediction == "flow" else ()))
+    clean, noise = normal(0), normal(1)
+    x = rules.add_noise(clean, noise, sigma)
+    if prediction == "flow":
+        output, network_input = noise - clean, (1 - sigma) * clean + sigma * noise
+    else:
+        share = 1 / math.sqrt(1 + sigma**2)  # √ᾱ of the variance-preserving process that it was trained on
+        network_input = share * clean + sigma * share * noise
+        output = noise if prediction == "eps" else share * noise - sigma * share * clean
+    assert torch.allclose(rules.scale_input(x, sigma), network_input, rtol=1e-12)
+    assert torch.allclose(rules.denoised(x, output, sigma), clean, rtol=1e-9, atol=1e-12)
+
+
+def test_denoised_takes_several_outputs_at_one_x() -> None:
+    rules, x, outputs = parameterisation(spec("v")), normal(0), torch.stack([normal(1), normal(2)])
+    both = rules.denoised(x, outputs, 0.8)
+    assert torch.equal(both[1], rules.denoised(x, outputs[1], 0.8))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_start(prediction: PredictionType) -> None:
+    rules, noise, init = parameterisation(spec(prediction)), normal(0), normal(1)
+    top = rules.sigma_max
+    whole = noise * math.sqrt(top**2 + 1)
+    assert torch.allclose(rules.start(None, noise, top), whole)
+    assert torch.allclose(rules.start(init, noise, top), whole + init)
+    near = top * (1 - 5e-6)
+    assert torch.allclose(rules.start(init, noise, near), noise * math.sqrt(near**2 + 1) + init)
+    assert torch.equal(rules.start(init, noise, top * 0.9999), noise * (top * 0.9999) + init)
+    assert torch.equal(rules.start(None, noise, 2.0), noise * 2)
+
+
+def test_start_of_flow_models() -> None:
+    rules, noise, init = parameterisation(spec("flow", FLOW)), normal(0), normal(1)
+    assert torch.equal(rules.start(None, noise, 1.0), noise)
+    assert torch.equal(rules.start(init, noise, 1.0), noise)
+    assert torch.allclose(rules.start(init, noise, 0.75), 0.75 * noise + 0.25 * init)
+
+
+def test_alpha_travels_with_the_denoiser() -> None:
+    def bare(x: torch.Tensor, sigma: float) -> Prediction:
+        return ConstantDenoiser(1.0)(x, sigma)
+
+    assert alpha_of(bare)(0.3) == 1.0
+    assert alpha_of(ConstantDenoiser(1.0, flow=True))(0.3) == 0.7
+    carrying = with_alpha(bare, parameterisation(spec("flow", FLOW)).alpha)
+    assert alpha_of(carrying)(0.3) == 0.7
+    assert torch.equal(carrying(normal(0), 1.0).denoised, torch.ones(2, 4, 3, 3, dtype=torch.float64))
