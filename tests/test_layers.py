@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from tests._sources import BUILTIN, ROOT, parse
+from tests._sources import BUILTIN, PACKAGE, ROOT, parse
 
 PINNED = ("sdkit", "sdkit.graph", "sdkit.images", "sdkit.models", "sdkit.prompts", "sdkit.sampling", "sdkit.testing")
 """Public packages: their `__all__` says what is public (see test_public_api)."""
@@ -92,3 +95,18 @@ def test_modules_import_only_from_the_rows_below() -> None:
         [lint_imports, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_dependencies_are_what_is_imported() -> None:
+    """Also what is imported in functions and for types only: whoever type-checks against sdkit needs it."""
+    distributions = packages_distributions()
+    imported: set[str] = set()
+    for path in PACKAGE.glob("**/*.py"):
+        for node in ast.walk(parse(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            imported |= {name.partition(".")[0] for name in names}
+    third_party = imported - set(sys.stdlib_module_names) - {"sdkit"}
+    needed = {distribution.lower() for name in third_party for distribution in distributions[name]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert needed == {re.split(r"[<>=!~]", requirement)[0].lower() for requirement in project["dependencies"]}

@@ -27,9 +27,9 @@ from training.tokens import Tokens
 class UNetRecipe:
     """What decides the result, with the values of the shipped file."""
 
-    widths: tuple[int, ...] = (64, 128)
-    attention: tuple[bool, ...] = (False, True)
-    layers: int = 2
+    widths: tuple[int, ...] = (64, 128, 128)
+    attention: tuple[bool, ...] = (False, True, True)
+    layers: int = 1
     cross: int = 128
     steps: int = 12_000
     batch: int = 64
@@ -88,7 +88,7 @@ class PlainAttention(AttnProcessor):
             layer(x).view(batch, x.shape[1], attn.heads, -1).transpose(1, 2)
             for layer, x in ((attn.to_q, hidden_states), (attn.to_k, source), (attn.to_v, source))
         )
-        weights = ((q * attn.scale) @ k.transpose(-1, -2)).softmax(-1)
+        weights = ((q * attn.scale) @ k.transpose(-1, -2)).softmax(-1, dtype=torch.float32)
         return attn.to_out[0]((weights.to(v.dtype) @ v).transpose(1, 2).reshape(batch, count, -1))
 
 

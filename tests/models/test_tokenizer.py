@@ -39,7 +39,7 @@ def test_enough_cases_are_compared() -> None:
     ("name", "segments"),
     [
         ("nested_mix", [("a ", 0.8), ("red", 1.2), (" car", 0.8), (" on ", 1.0), ("grass", 1.1 * 1.1)]),
-        ("long_weighted", [("a ", 1.0), *([("detailed", 1.2), (" oil painting of a castle on a hill at sunset, a ", 1.0)] * 7),
+        ("long_weighted", [("a ", 1.0), *([("detailed", 1.2), (" oil painting of a castle on a hill at sunset, a ", 1.0)] * 8),
                            ("detailed", 1.2), (" oil painting of a castle on a hill at sunset,", 1.0)]),
     ],
 )  # fmt: skip
@@ -71,6 +71,11 @@ def test_windows_are_complete_whatever_the_prompt(tokenizer: ClipTokenizer) -> N
             assert len(chunk.ids) == len(chunk.weights) == len(chunk.texts) == 77
             assert chunk.ids[0] == BOS
             assert chunk.ids[-1] == EOS
+
+
+def test_half_a_character_is_read_as_the_replacement_character(tokenizer: ClipTokenizer) -> None:
+    assert tokenizer.ids("a \ud83d cat") == tokenizer.ids("a � cat")
+    assert tokenizer.ids("\ud83d\ude80") == tokenizer.ids("🚀") == [13542]
 
 
 def test_ids_follow_the_tokenizer_of_transformers_5(tokenizer: ClipTokenizer) -> None:

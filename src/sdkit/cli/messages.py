@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TextIO
 
-import typer
-
 
 def say(text: str, kind: str = "") -> None:
-    """A line on standard error, with its kind before it: `error: …`."""
-    typer.echo(f"{kind}: {text}" if kind else text, err=True)
+    """A line on standard error, with its kind before it: `error: …`. Goes above a progress bar that is there."""
+    sys.stderr.write(f"{kind}: {text}\n" if kind else f"{text}\n")
+    sys.stderr.flush()
 
 
 @contextmanager

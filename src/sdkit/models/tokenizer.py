@@ -39,7 +39,9 @@ class ClipTokenizer:
         self._texts = {BOS: "<|startoftext|>", EOS: "<|endoftext|>"}
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a text, without beginning and end marks; any length."""
+        """The ids of a text, without beginning and end marks; any length. Lone surrogates, as a command line may pass them
+        on, are read as the replacement character."""
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def text(self, token: int) -> str:

@@ -226,11 +226,11 @@ def _generate(
     manager = load_manager(loaded)
     with said_missing(record, manager):
         check_names(request, manager)
-    with progress_bar(quiet=wishes.quiet or wishes.as_json) as bar:
+    with progress_bar(quiet=wishes.quiet) as bar:
         job = Job(request, target, wishes, bar)
         job.plan(len(request.image_seeds()))
         from sdkit import Pipeline
 
         pipe = Pipeline.load(source, device=where[0], dtype=where[1], plugins=loaded)
-        job.notes = said_differences(record, pipe)
+        job.notes = said_differences(record, pipe, bar)
         job.run(pipe)

@@ -78,9 +78,7 @@ class Job:
             wanted = self.files[index]
             path = self.target.write(image, wanted, quality=options.quality, metadata=options.metadata)
             if path != wanted:
-                typer.echo(
-                    f"warning: {wanted} was made by somebody else meanwhile; written to {path} instead", err=True
-                )
+                self.bar.note(f"warning: {wanted} was made by somebody else meanwhile; written to {path} instead")
             self.written.append((path, image))
             self._line(path)
 
@@ -103,6 +101,7 @@ class Job:
         try:
             yield
         except BaseException as error:
+            self.bar.stop()
             count = f"{len(self.written)} of {self.total} pictures"
             kept = f"{count} were finished and are kept" if self.written else "no picture was finished"
             if isinstance(error, Cancelled):
@@ -112,14 +111,15 @@ class Job:
             if self.wishes.as_json and self.written:
                 show_json(self._as_json())
             raise
+        self.bar.stop()
         self._report(time.perf_counter() - started)
 
     def _report(self, seconds: float) -> None:
         assert self.result is not None
         for warning in self.result.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+            self.bar.note(f"warning: {warning}")
         for mended in self.result.recovered:
-            typer.echo(f"warning: {mended}", err=True)
+            self.bar.note(f"warning: {mended}")
         if self.wishes.as_json:
             show_json(self._as_json())
         elif not self.wishes.quiet:
@@ -127,7 +127,7 @@ class Job:
             seeds = ", ".join(str(image.seed) for _, image in self.written[:8]) + (
                 " …" if len(self.written) > 8 else ""
             )
-            typer.echo(f"{count} in {seconds:.1f} s, seed {seeds}", err=True)
+            self.bar.note(f"{count} in {seconds:.1f} s, seed {seeds}")
 
     def _as_json(self) -> dict[str, object]:
         result = self.result

@@ -6,8 +6,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
 from sdkit.builtin.commands.models import embedded_model
 from sdkit.errors import ModelNotFoundError, UnknownNameError
 from sdkit.images import differences, installed_versions
@@ -16,6 +14,7 @@ from sdkit.settings import Settings
 
 if TYPE_CHECKING:
     from sdkit import Pipeline
+    from sdkit.builtin.commands.watching import Bar
     from sdkit.images import GenerationRecord
     from sdkit.plugins import Manager
 
@@ -53,7 +52,7 @@ def said_missing(record: GenerationRecord | None, manager: Manager) -> Generator
         raise
 
 
-def said_differences(record: GenerationRecord | None, pipe: Pipeline) -> tuple[str, ...]:
+def said_differences(record: GenerationRecord | None, pipe: Pipeline, bar: Bar) -> tuple[str, ...]:
     """What differs from when the picture was made, said on standard error, too; empty if nothing does."""
     if record is None:
         return ()
@@ -66,7 +65,7 @@ def said_differences(record: GenerationRecord | None, pipe: Pipeline) -> tuple[s
         versions=installed_versions(),
     )
     for difference in found:
-        typer.echo(f"differs: {difference}", err=True)
+        bar.note(f"differs: {difference}")
     return found
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A progress bar on standard error, and lines on standard output that do not get in its way."""
+    """A progress bar on standard error, and lines that do not get in its way."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -33,16 +33,12 @@ class Bar:
         if self._progress is None or self._task is None:
             return
         if isinstance(event, RunStarted):
-            self._batch_size = max(event.images, self._batch_size)
-            batches = math.ceil(event.total / self._batch_size)
-            number = event.first // self._batch_size + 1
-            label = f"batch {number} of {batches}" if batches > 1 else "sampling"
-            total = event.total * max(event.steps, 1)
             self._batch = event
-            self._progress.update(
-                self._task, description=label, total=total, completed=event.first * max(event.steps, 1)
-            )
-            self._progress.update(self._task, step=f"step 0/{event.steps}")
+            self._batch_size = max(event.images, self._batch_size)  # the last batch may be smaller
+            batches = math.ceil(event.total / self._batch_size)
+            label = f"batch {event.first // self._batch_size + 1} of {batches}" if batches > 1 else "sampling"
+            total, completed = (images * max(event.steps, 1) for images in (event.total, event.first))
+            self._progress.update(self._task, description=label, total=total, completed=completed)
         elif isinstance(event, StepDone) and self._batch is not None:
             taken = min(event.index + 1, event.steps)  # a plugin may add steps
             completed = self._batch.first * event.steps + self._batch.images * taken
@@ -54,6 +50,19 @@ class Bar:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             typer.echo(text)
+
+    def note(self, text: str) -> None:
+        """A line on standard error."""
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(text, err=True)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
 
 @contextmanager
