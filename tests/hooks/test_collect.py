@@ -15,7 +15,7 @@ from sdkit.models import CheckpointFile, Declined, Detection
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import Denoiser, Evaluate, Guide, Noise, Prediction, Prompt, Run, ScheduleParams, Segment, Step
-from tests.pipeline._pictures import paint
+from tests.pipeline._pictures import paint, plugin
 
 
 class LeapOptions(BaseModel):
@@ -149,7 +149,7 @@ def test_sources_that_the_plugin_leaves_alone_are_not_found(moons: Moons) -> Non
 def test_plugins_are_told_of_a_loaded_model_once(moons: Moons) -> None:
     pipe = Pipeline.load("moon://half", plugins=[moons])
     pipe("red")
-    pipe.using(Moons())("red")
+    pipe.using(plugin("other", model_loaded=lambda: moons.told.append("again")))("red")
     assert moons.told == ["half"]
 
 

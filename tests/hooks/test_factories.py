@@ -181,12 +181,30 @@ def _logging_wrapper(name: str, log: list[str]) -> Callable[..., object]:
     return lambda: wrap
 
 
-@pytest.mark.parametrize("hook", ["wrap_encode", "wrap_denoiser", "wrap_sampler", "wrap_decode"])
+@pytest.mark.parametrize("hook", ["wrap_encode", "wrap_denoiser", "wrap_decode"])
 def test_the_nearest_wrapper_is_outermost(hook: str) -> None:
     log: list[str] = []
     plugins = [plugin(name, **{hook: _logging_wrapper(name, log)}) for name in ("far", "near")]
     make_pipeline(plugins=plugins)(PROMPT, steps=1)
     assert log[:4] == ["near in", "far in", "far out", "near out"]
+
+
+def test_the_nearest_sampler_wrapper_is_outermost() -> None:
+    log: list[str] = []
+
+    def logging(name: str) -> object:
+        def wrap(sampler: BoundSampler) -> BoundSampler:
+            def around(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:
+                log.append(f"{name} in")
+                yield from sampler(denoise, x, sigmas)
+                log.append(f"{name} out")
+
+            return around
+
+        return plugin(name, wrap_sampler=lambda: wrap)
+
+    make_pipeline(plugins=[logging("far"), logging("near")])(PROMPT)
+    assert log == ["near in", "far in", "far out", "near out"]
 
 
 def test_the_nearest_plugins_function_has_the_last_word() -> None:

@@ -78,7 +78,7 @@ class Registry(Mapping[str, E]):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"<{self.kind}s: {', '.join(self._entries)}>"
+        return f"<Registry of {self.kind}: {', '.join(self._entries)}>"
 
     def copy(self) -> Registry[E]:
         """A registry of its own with the same entries, to be changed and then taken over whole."""
