@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from training.mixed import rows
+
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     """``[K, rows, columns]`` towards the nearest semi-orthogonal matrices, by the quintic Newton-Schulz iteration."""
@@ -16,8 +18,9 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return (x.mT if tall else x).float()
+        inner = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        x = torch.baddbmm(x, inner, x, beta=3.4445)
+    return x.mT if tall else x
 
 
 def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -50,24 +53,23 @@ class Muon(torch.optim.Optimizer):
             for parameter in members:
                 moving = self.state[parameter].setdefault("moving", torch.zeros_like(parameter))
                 moving.lerp_(parameter.grad, 1 - momentum)
-                shapes[parameter.flatten(1).shape].append(parameter)
-            own = [parameter for same in shapes.values() for parameter in same][rank::count]
-            updates = {parameter: torch.zeros_like(parameter, memory_format=torch.contiguous_format) for parameter in members}
+                shapes[rows(parameter).shape].append(parameter)
+            ordered = [parameter for same in shapes.values() for parameter in same]
+            flat = torch.zeros(sum(parameter.numel() for parameter in ordered), dtype=torch.bfloat16)
+            updates = [part.view_as(rows(p)) for p, part in zip(ordered, flat.split([p.numel() for p in ordered]), strict=True)]
+            first = 0
             for same in shapes.values():
-                mine = [parameter for parameter in same if any(parameter is other for other in own)]
+                mine = range((rank - first) % count, len(same), count)
                 if mine:
-                    ahead = [p.grad.lerp(self.state[p]["moving"], momentum).flatten(1) for p in mine]
-                    for parameter, update in zip(mine, orthogonalise(torch.stack(ahead)), strict=True):
-                        updates[parameter] = update.view_as(parameter)
+                    ahead = [rows(same[i].grad.lerp(self.state[same[i]]["moving"], momentum)) for i in mine]
+                    for i, update in zip(mine, orthogonalise(torch.stack(ahead)), strict=True):
+                        updates[first + i].copy_(update)
+                first += len(same)
             if count > 1:
-                flat = torch.cat([update.flatten() for update in updates.values()])
                 dist.all_reduce(flat)
-                parts = flat.split([parameter.numel() for parameter in members])
-                updates = {p: part.view(p.shape) for p, part in zip(members, parts, strict=True)}
-            for parameter, update in updates.items():
-                size = 0.2 * max(parameter.shape[0], parameter[0].numel()) ** 0.5 * group["lr"]
-                parameter.mul_(1 - group["lr"] * group["decay"])
-                parameter.sub_(update, alpha=size)
+            for parameter, update in zip(ordered, updates, strict=True):
+                size = 0.2 * max(update.shape) ** 0.5 * group["lr"]
+                rows(parameter).mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=size)
 
 
 class MuonAdam:

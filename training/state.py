@@ -85,4 +85,4 @@ class Loop:
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the parameters of ``ema`` towards those of ``model``."""
     with torch.no_grad():
-        torch._foreach_lerp_(list(ema.parameters()), [p.float() for p in model.parameters()], 1 - decay)
+        torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)

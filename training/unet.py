@@ -16,9 +16,9 @@ from transformers.models.clip.modeling_clip import CLIPModel
 
 from training.captions import caption
 from training.clip import load_clip
-from training.fused import fuse
 from training.latents import load_cache
-from training.optim import MuonAdam, share_gradients
+from training.mixed import WorkingCopy
+from training.optim import MuonAdam
 from training.state import Loop, average, load
 from training.tokens import Tokens
 
@@ -141,9 +141,9 @@ def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) 
     torch.manual_seed(recipe.seed)
     unet = build_unet(recipe)
     zero_ends(unet)
-    ema = copy.deepcopy(unet).requires_grad_(False)
-    unet = fuse(unet.to(memory_format=torch.channels_last), folder)
-    unet.set_attn_processor(PlainAttention())
+    ema = copy.deepcopy(unet).requires_grad_(False).to(memory_format=torch.channels_last)
+    working = WorkingCopy(unet, folder)
+    working.model.set_attn_processor(PlainAttention())
     clip, batches, power = load_clip(folder), Batches(folder, recipe, rank, count), alphas()
     optimizer = MuonAdam(unet, recipe.rate)
     parts = {"model": unet, "ema": ema, "optimizer": optimizer}
@@ -155,21 +155,22 @@ def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) 
         for key, part in parts.items():
             part.load_state_dict(state[key])
         loop.step = state["step"]
+        working.refresh()
     for step in loop:
         latents, texts = batches(step)
         text = encode_text(clip, batches.tokens(texts))
         noisy, noise, times = noised(latents, step * count + rank, recipe.seed, power)
-        with torch.autocast("cpu", torch.bfloat16):
-            guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, text).sample
+        noisy = noisy.bfloat16().contiguous(memory_format=torch.channels_last)
+        guess = working.model(noisy, times, text.bfloat16()).sample
         ratio = power[times] / (1 - power[times])
         error = F.mse_loss(guess.float(), noise, reduction="none").mean((1, 2, 3))
         loss = (error * (recipe.gamma / ratio).clamp(max=1)).mean()
         loss.backward()
-        share_gradients(unet.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        norm = working.collect()
         optimizer.step(rate_at(step, recipe))
+        working.refresh()
         average(ema, unet, min(recipe.decay, (1 + step) / (10 + step)))
-        loop.add(loss=loss.item(), plain=error.mean().item(), norm=norm.item())
+        loop.add(loss=loss.item(), plain=error.mean().item(), norm=norm)
 
 
 def load_unet(folder: Path, name: str = "unet") -> UNet2DConditionModel:

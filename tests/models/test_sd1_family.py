@@ -33,7 +33,7 @@ def load(path: Path) -> LatentDiffusion:
 def changed(path: Path, to: Path, **changes: torch.Tensor | None) -> Path:
     """A copy of a checkpoint with tensors replaced, added or (None) taken out."""
     weights: dict[str, torch.Tensor | None] = {**load_file(path), **changes}
-    save_file({key: weight for key, weight in weights.items() if weight is not None}, to)
+    save_file({key: weight.clone() for key, weight in weights.items() if weight is not None}, to)
     return to
 
 

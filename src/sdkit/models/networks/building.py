@@ -37,6 +37,11 @@ class Part(Generic[M]):
         self._lock = threading.Lock()
 
     @property
+    def filled(self) -> bool:
+        """Whether its weights were read already."""
+        return self._module is not None
+
+    @property
     def stored(self) -> str:
         """The dtype of its weights in the file, in safetensors' names."""
         return self._file.infos[next(iter(self.sources.values()))].dtype
