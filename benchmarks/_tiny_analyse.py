@@ -24,7 +24,7 @@ LEAST_OVERLAP = {"stick figure": 0.5}
 
 @dataclass(frozen=True)
 class Seen:
-    """One object: names from the world's lists (``shape`` is None for a blob), centre and radius as shares of the side."""
+    """One object: names from the world's lists (``shape`` None: a blob), centre and radius as shares of the side."""
 
     colour: str
     shape: str | None
@@ -53,8 +53,14 @@ class Analyser:
         """Read one picture ``[3, H, W]`` in 0..1."""
         pixels = picture.permute(1, 2, 0).float()
         side = pixels.shape[0]
-        border = torch.cat([pixels[:2].flatten(0, 1), pixels[-2:].flatten(0, 1),
-                            pixels[2:-2, :2].flatten(0, 1), pixels[2:-2, -2:].flatten(0, 1)])
+        border = torch.cat(
+            [
+                pixels[:2].flatten(0, 1),
+                pixels[-2:].flatten(0, 1),
+                pixels[2:-2, :2].flatten(0, 1),
+                pixels[2:-2, -2:].flatten(0, 1),
+            ]
+        )
         background = int(torch.cdist(border, self.palette).argmin(1).mode().values)
         ground = self.palette[background]
         away = (pixels - ground).norm(dim=-1)

@@ -53,7 +53,9 @@ class Row:
         return self.bar is not None and (self.value > self.bar if self.lower else self.value < self.bar)
 
 
-def attributes(draw: Callable[[str, Sequence[int]], Tensor], prompts: Sequence[Wanted], seeds: Sequence[int]) -> list[Row]:
+def attributes(
+    draw: Callable[[str, Sequence[int]], Tensor], prompts: Sequence[Wanted], seeds: Sequence[int]
+) -> list[Row]:
     """Shares of pictures in which each attribute is right."""
     tally, _ = measure(draw, prompts, seeds)
     bars = {

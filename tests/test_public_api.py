@@ -55,6 +55,16 @@ PUBLIC = {
         "open_checkpoint",
         "sd1",
     ],
+    "sdkit.plugins": [
+        "Entry",
+        "InstalledPlugin",
+        "Manager",
+        "PluginInfo",
+        "Registry",
+        "SamplerEntry",
+        "installed_plugins",
+        "load_manager",
+    ],
     "sdkit.prompts": [
         "PromptSyntax",
         "comfy",

@@ -3,6 +3,7 @@
 import argparse
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from training.clip import ClipRecipe, load_clip, train_clip
 from training.export import write
 from training.latents import CacheRecipe, build_cache, folded_vae
+from training.parallel import run_parallel
 from training.state import state_folder
 from training.unet import UNetRecipe, load_unet, train_unet
 from training.vae import VaeRecipe, train_vae
@@ -18,18 +20,19 @@ STAGES = ("clip", "vae", "cache", "unet", "export")
 RECIPES = (ClipRecipe(), VaeRecipe(), CacheRecipe(), UNetRecipe())
 
 
-def run(stage: str, folder: Path, out: Path) -> None:
+def run(stage: str, folder: Path, out: Path, processes: int, threads: int) -> None:
     """One stage, with the recipe of the shipped file; a finished stage returns at once."""
     clip, vae, cache, unet = RECIPES
     match stage:
         case "clip":
             train_clip(folder, clip)
         case "vae":
-            train_vae(folder, vae)
+            run_parallel(partial(train_vae, folder, vae), processes, threads)
         case "cache":
-            build_cache(folder, cache)
+            folded_vae(folder)  # measures the whitening before two processes would
+            run_parallel(partial(build_cache, folder, cache), processes, threads)
         case "unet":
-            train_unet(folder, unet)
+            run_parallel(partial(train_unet, folder, unet), processes, threads)
         case _:
             recipe = {type(part).__name__: asdict(part) for part in RECIPES}
             size = write(out, load_clip(folder), folded_vae(folder), load_unet(folder), recipe)
@@ -41,7 +44,8 @@ def main() -> None:
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {', '.join(STAGES)}; none means all of them")
     parser.add_argument("--state", type=Path, help="folder of caches, checkpoints and logs [SDKIT_TINY_STATE]")
     parser.add_argument("--out", type=Path, default=Path("src/sdkit/weights/tiny.safetensors"))
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores to use [all]")
+    parser.add_argument("--processes", type=int, default=2, help="processes that share each batch [2]")
     options = parser.parse_args()
     if unknown := set(options.stages) - set(STAGES):
         parser.error(f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
@@ -49,7 +53,7 @@ def main() -> None:
     folder = options.state or state_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for stage in options.stages or STAGES:
-        run(stage, folder, options.out)
+        run(stage, folder, options.out, options.processes, options.threads)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,15 @@ _PLACE_WORDS = {
     "bottom": ("at the bottom", "near the bottom"),
     "centre": ("in the centre", "in the center", "in the middle"),
 }
-_GROUNDS = ("on a {} background", "on a {} background", "on a {} background", "on {}", "with a {} background",
-            "against a {} background", "{} background")
+_GROUNDS = (
+    "on a {} background",
+    "on a {} background",
+    "on a {} background",
+    "on {}",
+    "with a {} background",
+    "against a {} background",
+    "{} background",
+)
 _OPENINGS = ("picture of", "a picture of", "an image of", "a drawing of", "a photo of", "image of")
 
 

@@ -23,14 +23,19 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class ClipRecipe:
-    """What decides the result, with the values of the shipped file."""
+    """What decides the result, with the values of the shipped file.
+
+    From ``vision_from`` on only the image tower learns, with a second warm-up: the U-Net trains on the text tower
+    meanwhile.
+    """
 
     width: int = 128
     text_layers: int = 3
     vision_layers: int = 3
     patch: int = 16
     projection: int = 128
-    steps: int = 1200
+    steps: int = 1500
+    vision_from: int = 1200
     scenes: int = 48
     near: int = 3
     rate: float = 1e-3
@@ -102,9 +107,7 @@ def compatible(said: Tensor, true: Tensor, places: Tensor) -> Tensor:
 
 def attributes(scenes: list[Scene]) -> tuple[Tensor, Tensor]:
     """What is true of each scene: attribute indices ``[B, 8]`` and position words ``[B, 5]``."""
-    places = [
-        [len(s.things) == 1 and name in s.things[0].positions for name in POSITIONS] for s in scenes
-    ]
+    places = [[len(s.things) == 1 and name in s.things[0].positions for name in POSITIONS] for s in scenes]
     return torch.tensor([truth(s) for s in scenes]), torch.tensor(places)
 
 
@@ -123,9 +126,17 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     modules = {"model": model, "heads": heads, "optimizer": optimizer}
-    loop = Loop("clip", folder, recipe.steps, lambda step: {
-        **{name: module.state_dict() for name, module in modules.items()}, "recipe": asdict(recipe), "used": used,
-    }, every=200)
+    loop = Loop(
+        "clip",
+        folder,
+        recipe.steps,
+        lambda step: {
+            **{name: module.state_dict() for name, module in modules.items()},
+            "recipe": asdict(recipe),
+            "used": used,
+        },
+        every=200,
+    )
     if (folder / "clip.pt").exists():
         state = load(folder / "clip.pt")
         for name, module in modules.items():
@@ -134,13 +145,20 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
     test = retrieval_test(recipe.seed)
     for step in loop:
         rng = random.Random(f"{recipe.seed} {step}")
+        late = step >= recipe.vision_from
+        if late:
+            for part in (model.text_model, model.text_projection):
+                part.requires_grad_(False)
+            factor = 0.5 * warm_cosine(step - recipe.vision_from, recipe.steps - recipe.vision_from, 20)
+        else:
+            factor = warm_cosine(step, recipe.vision_from)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * warm_cosine(step, recipe.steps)
+            group["lr"] = recipe.rate * factor
         scenes = []
         for _ in range(recipe.scenes):
             scene = world.scene(rng, recipe.pair_share)
             scenes += [scene, *(world.near_miss(rng, scene) for _ in range(recipe.near))]
-        captions = [caption(rng, scene) for scene in scenes]
+        captions = [caption(rng, scene, full=0.7 if late else 0.3) for scene in scenes]
         ids = torch.searchsorted(used, tokens([c.text for c in captions], recipe.tokens))
         loss, numbers = _loss(model, heads, render(scenes), ids, captions, scenes, recipe.heads)
         loss.backward()
@@ -156,8 +174,13 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
 
 
 def _loss(
-    model: CLIPModel, heads: nn.ModuleDict, pictures: Tensor, ids: Tensor, captions: list[Caption],
-    scenes: list[Scene], weight: float,
+    model: CLIPModel,
+    heads: nn.ModuleDict,
+    pictures: Tensor,
+    ids: Tensor,
+    captions: list[Caption],
+    scenes: list[Scene],
+    weight: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Contrastive loss in which captions that happen to be true of another picture do not count against it."""
     said = torch.tensor([c.said for c in captions])

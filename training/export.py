@@ -1,4 +1,4 @@
-"""Stage ``export``: one fp16 safetensors file in the original single-file layout of SD 1.5, and its model-card header."""
+"""Stage ``export``: one fp16 safetensors file in the original single-file layout of SD 1.5, with a model card."""
 
 import hashlib
 import json
@@ -73,8 +73,11 @@ def unet_weights(unet: UNet2DConditionModel) -> dict[str, Tensor]:
 
 def vae_key(key: str, depth: int) -> str:
     """The single-file name (after ``first_stage_model.``) of a diffusers autoencoder weight."""
-    key = re.sub(r"mid_block\.attentions\.0\.(group_norm|to_q|to_k|to_v|to_out\.0)",
-                 lambda found: f"mid.attn_1.{_VAE_ATTENTION[found[1]]}", key)
+    key = re.sub(
+        r"mid_block\.attentions\.0\.(group_norm|to_q|to_k|to_v|to_out\.0)",
+        lambda found: f"mid.attn_1.{_VAE_ATTENTION[found[1]]}",
+        key,
+    )
     key = re.sub(r"mid_block\.resnets\.(\d)", lambda found: f"mid.block_{int(found[1]) + 1}", key)
     key = re.sub(r"down_blocks\.(\d+)", r"down.\1", key)
     key = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{depth - 1 - int(found[1])}", key)
@@ -119,7 +122,9 @@ def fold_whitening(vae: AutoencoderKL, mean: Tensor, whiten: Tensor) -> None:
     vae.post_quant_conv.bias[:] = shift + out @ mean
 
 
-def write(path: Path, clip: CLIPModel, vae: AutoencoderKL, unet: UNet2DConditionModel, recipe: dict[str, object]) -> int:
+def write(
+    path: Path, clip: CLIPModel, vae: AutoencoderKL, unet: UNet2DConditionModel, recipe: dict[str, object]
+) -> int:
     """Write the file and return its size in bytes. ``vae`` is already folded; ``recipe`` is hashed into the header."""
     weights = {**unet_weights(unet), **vae_weights(vae), **clip_weights(clip)}
     tensors = {key: value.detach().to(torch.float16).contiguous().clone() for key, value in weights.items()}
@@ -140,7 +145,7 @@ def model_card(recipe: dict[str, object]) -> dict[str, str]:
         "modelspec.title": "sdkit tiny",
         "modelspec.author": "The sdkit authors",
         "modelspec.license": "CC0-1.0",
-        "modelspec.description": "A small SD1-style model of flat shapes on flat backgrounds, for offline use and tests.",
+        "modelspec.description": "A small SD1-style model of flat shapes on flat backgrounds, for offline use.",
         "modelspec.resolution": "128x128",
         "modelspec.prediction_type": "epsilon",
         "modelspec.date": date.today().isoformat(),

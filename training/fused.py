@@ -18,7 +18,16 @@ def build_kernel(folder: Path) -> ctypes.CDLL:
     source = Path(__file__).with_name("group_norm.c")
     library = folder / f"group_norm-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.so"
     if not library.exists():
-        flags = "-O3 -march=native -mprefer-vector-width=512 -ffast-math -fopenmp -shared -fPIC -w".split()
+        flags = [
+            "-O3",
+            "-march=native",
+            "-mprefer-vector-width=512",
+            "-ffast-math",
+            "-fopenmp",
+            "-shared",
+            "-fPIC",
+            "-w",
+        ]
         subprocess.run(["gcc", *flags, str(source), "-o", str(library), "-lm"], check=True)
     return ctypes.CDLL(str(library))
 

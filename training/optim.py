@@ -40,7 +40,9 @@ class Muon(torch.optim.Optimizer):
     The update's size is matched to Adam's (Liu et al. 2025, arXiv:2502.16982, eq. 4: 0.2 * sqrt(larger side)).
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.0) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.0
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
@@ -56,7 +58,9 @@ class Muon(torch.optim.Optimizer):
                 shapes[rows(parameter).shape].append(parameter)
             ordered = [parameter for same in shapes.values() for parameter in same]
             flat = torch.zeros(sum(parameter.numel() for parameter in ordered), dtype=torch.bfloat16)
-            updates = [part.view_as(rows(p)) for p, part in zip(ordered, flat.split([p.numel() for p in ordered]), strict=True)]
+            updates = [
+                part.view_as(rows(p)) for p, part in zip(ordered, flat.split([p.numel() for p in ordered]), strict=True)
+            ]
             first = 0
             for same in shapes.values():
                 mine = range((rank - first) % count, len(same), count)

@@ -19,8 +19,10 @@ class Renderer:
         self.atlas = atlas()
         self.palette = {name: torch.tensor(rgb) / 255 for name, rgb in COLOURS.items()}
 
-    def __call__(self, scenes: Sequence[Scene], side: int = SIDE, window: Tensor | None = None, crop: int = 0) -> Tensor:
-        """Pictures ``[B, 3, side, side]`` in 0..1; with ``window [B, 2]`` (top, left in pixels) only ``crop²`` of each."""
+    def __call__(
+        self, scenes: Sequence[Scene], side: int = SIDE, window: Tensor | None = None, crop: int = 0
+    ) -> Tensor:
+        """Pictures ``[B, 3, side, side]`` in 0..1; with ``window [B, 2]`` (top, left) only ``crop²`` of each."""
         span = crop or side
         corner = torch.zeros(len(scenes), 2) if window is None else window.float()
         steps = torch.arange(span) + 0.5
@@ -34,7 +36,9 @@ class Renderer:
             dx = ((corner[rows, 1, None, None] + steps[None, None, :]) / side - x) / radius
             dy = ((corner[rows, 0, None, None] + steps[None, :, None]) / side - y) / radius
             cos, sin = angle.cos(), angle.sin()
-            distance = self._sample(cos * dx + sin * dy, cos * dy - sin * dx, [tile_of(t.shape, t.pose) for t in things])
+            distance = self._sample(
+                cos * dx + sin * dy, cos * dy - sin * dx, [tile_of(t.shape, t.pose) for t in things]
+            )
             cover = (0.5 - distance * radius * side).clamp(0, 1)[:, None]
             colour = torch.stack([self.palette[t.colour] for t in things])[:, :, None, None]
             image[rows] = torch.lerp(image[rows], colour.expand(-1, -1, span, span), cover)

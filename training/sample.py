@@ -27,7 +27,7 @@ class Painter:
     def __call__(
         self, texts: Sequence[str], seeds: Sequence[int], guidance: float = 4.0, steps: int = 20, negative: str = ""
     ) -> Tensor:
-        """Pictures ``[B, 3, 128, 128]`` in 0..1, by DPM-Solver++(2M) on the noise levels of Karras et al. 2022, eq. 5."""
+        """Pictures ``[B, 3, 128, 128]`` in 0..1, by DPM-Solver++(2M) on Karras et al. 2022's noise levels (eq. 5)."""
         ids = self.tokens([*texts, negative])
         states = self.clip.text_model(input_ids=ids).last_hidden_state
         context = torch.cat([states[:-1], states[-1:].expand(len(texts), -1, -1)])

@@ -28,7 +28,7 @@ class UNetRecipe:
     """What decides the result, with the values of the shipped file."""
 
     widths: tuple[int, ...] = (64, 128, 128)
-    attention: tuple[bool, ...] = (False, True, True)
+    attention: tuple[bool, ...] = (False, False, True)
     layers: int = 1
     cross: int = 128
     steps: int = 12_000
@@ -147,9 +147,17 @@ def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) 
     clip, batches, power = load_clip(folder), Batches(folder, recipe, rank, count), alphas()
     optimizer = MuonAdam(unet, recipe.rate)
     parts = {"model": unet, "ema": ema, "optimizer": optimizer}
-    loop = Loop("unet", folder, recipe.steps, lambda step: {
-        **{key: part.state_dict() for key, part in parts.items()}, "recipe": asdict(recipe),
-    }, log_every=100, quiet=rank > 0)
+    loop = Loop(
+        "unet",
+        folder,
+        recipe.steps,
+        lambda step: {
+            **{key: part.state_dict() for key, part in parts.items()},
+            "recipe": asdict(recipe),
+        },
+        log_every=100,
+        quiet=rank > 0,
+    )
     if (folder / "unet.pt").exists():
         state = load(folder / "unet.pt")
         for key, part in parts.items():

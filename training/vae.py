@@ -68,7 +68,9 @@ def train_vae(folder: Path, recipe: VaeRecipe, rank: int = 0, count: int = 1) ->
     ema = copy.deepcopy(model).requires_grad_(False)
     fuse(model, folder)
     optimizer = MuonAdam(model, recipe.rate)
-    loop = Loop("vae", folder, recipe.steps, lambda step: _state(model, ema, optimizer, recipe), every=200, quiet=rank > 0)
+    loop = Loop(
+        "vae", folder, recipe.steps, lambda step: _state(model, ema, optimizer, recipe), every=200, quiet=rank > 0
+    )
     if (folder / "vae.pt").exists():
         state = load(folder / "vae.pt")
         model.load_state_dict(state["model"])

@@ -161,9 +161,7 @@ class World:
                     if kind == "shape"
                     else replace(thing, colour=rng.choice(list(COLOURS)))
                 )
-                changed = replace(
-                    scene, things=tuple(new if i == which else t for i, t in enumerate(scene.things))
-                )
+                changed = replace(scene, things=tuple(new if i == which else t for i, t in enumerate(scene.things)))
             looks = {(t.colour, t.shape) for t in changed.things}
             if changed != scene and len(looks) == len(changed.things) and self.allowed(changed):
                 return changed

@@ -28,7 +28,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, TypeVar
 
 from sdkit.errors import Cancelled, RequestError
 from sdkit.images import Image
@@ -133,16 +133,12 @@ class Noise(Protocol):
     def __call__(self, sigma: float, sigma_next: float, /) -> torch.Tensor: ...
 
 
-class Sampler(Protocol):
-    """Walks from `sigmas[0]` to `sigmas[-1]`, yielding a `Step` at each stop; a generator function.
+Sampler = Callable[Concatenate[Denoiser, "torch.Tensor", "tuple[float, ...]", Noise, ...], "Iterator[Step]"]
+"""Walks from `sigmas[0]` to `sigmas[-1]`, yielding a `Step` at each stop; a generator function.
 
-    Called as `sampler(denoise, x, sigmas, noise, **options)`. `x` is the noisy start at `sigmas[0]` and must not be
-    changed; options are the fields of the options model that the sampler was registered with.
-    """
-
-    def __call__(
-        self, denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], noise: Noise, /, **options: Any
-    ) -> Iterator[Step]: ...
+Called as `sampler(denoise, x, sigmas, noise, **options)`. `x` is the noisy start at `sigmas[0]` and must not be changed;
+options are the fields of the options model that the sampler was registered with.
+"""
 
 
 BoundSampler = Callable[[Denoiser, "torch.Tensor", "tuple[float, ...]"], "Iterator[Step]"]

@@ -43,8 +43,9 @@ class Fault:
 
 def fails(pipe: Pipeline, **fields: Unpack[RequestFields]) -> list[str]:
     """The notes on the Boom that a run ends with."""
-    with pytest.raises(Boom, match="^at fault$") as caught:
+    with pytest.raises(Boom) as caught:
         pipe(PROMPT, seed=7, **fields)
+    assert str(caught.value) == "at fault"
     return caught.value.__notes__
 
 
@@ -123,8 +124,8 @@ def test_what_is_registered_carries_the_name_of_its_plugin_too(kind: str) -> Non
     }
     field = kind.replace(" ", "_")
     pipe = make_pipeline(plugins=[plugin("broken", **{hooks[kind]: lambda register: register("bad", fail)})])
-    request: dict[str, str] = {field.removesuffix("es"): "bad"}
-    assert fails(pipe, **request) == [f"raised by plugin 'broken' in its hook \"{kind} 'bad'\""]
+    request: RequestFields = {field: "bad"}  # pyright: ignore[reportAssignmentType] - one of four
+    assert fails(pipe, **request) == [f"raised by plugin 'broken' in its {kind} 'bad'"]
     assert torch.equal(paint(pipe), paint(make_pipeline()))
 
 
@@ -136,7 +137,7 @@ def test_what_a_guide_raises_carries_the_name_of_its_plugin() -> None:
         register("bad", lambda run, evaluate: guide)
 
     pipe = make_pipeline(plugins=[plugin("broken", register_guidance=bring)])
-    assert fails(pipe, guidance="bad") == ["raised by plugin 'broken' in its hook \"guidance 'bad'\""]
+    assert fails(pipe, guidance="bad") == ["raised by plugin 'broken' in its guidance 'bad'"]
 
 
 class BrokenModel(ToyModel):

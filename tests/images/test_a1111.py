@@ -69,6 +69,7 @@ def test_labels_come_back_as_names_and_unknown_ones_as_they_are(sampler: str, sc
         ("Sampler: euler A, Schedule type: SGM Uniform", {"sampler": "euler_ancestral", "schedule": "sgm_uniform"}),
         ("Sampler: Euler, Schedule type: Automatic", {"sampler": "euler", "schedule": "normal"}),
         ("Sampler: DPM++ 2M, Schedule type: Automatic", {"sampler": "dpmpp_2m", "schedule": "karras"}),
+        ("Sampler: My Karras, Schedule type: Simple", {"sampler": "My Karras", "schedule": "simple"}),
         ("Sampler: UniPC, Schedule type: Normal", {"sampler": "UniPC", "schedule": "normal"}),
     ],
 )

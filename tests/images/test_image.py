@@ -110,6 +110,9 @@ def test_fit_scales_until_the_size_is_covered_and_keeps_proportions() -> None:
     assert fitted.pixels.shape == (3, 16, 16)
     assert fitted.pixels[0, 8, 6] < 0.01
     assert fitted.pixels[0, 8, 9] > 0.99
+    stripe = torch.zeros(3, 32, 96)
+    stripe[:, :, 40:56] = 1
+    assert abs(Image(stripe).fit(16, 16).pixels.mean() - 0.5) < 0.02, "half of the middle third, nothing squeezed"
     enlarged = Image(pixels).fit(192, 64).pixels
     assert enlarged.shape == (3, 64, 192)
     assert (enlarged.min(), enlarged.max()) == (0, 1), "bicubic overshoot is clipped"

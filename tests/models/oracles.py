@@ -38,7 +38,9 @@ def diffusers_unet_name(name: str, layers: int) -> str:
     side, *numbers, rest = _numbered(stem)
     residual = next((new + rest.removeprefix(old) for old, new in _RESNET.items() if rest.startswith(old)), None)
     if side == "middle_block":
-        return f"mid_block.{f'resnets.{int(numbers[0]) // 2}.{residual}' if residual else f'attentions.0.{rest}'}.{kind}"
+        return (
+            f"mid_block.{f'resnets.{int(numbers[0]) // 2}.{residual}' if residual else f'attentions.0.{rest}'}.{kind}"
+        )
     number = int(numbers[0]) - (side == "input_blocks")
     level, layer = divmod(number, layers + 1)
     block = f"{'down' if side == 'input_blocks' else 'up'}_blocks.{level}"
@@ -106,9 +108,7 @@ def clip_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) ->
     assert image is not None
     text = CLIPTextConfig(**_tower(architecture.text.transformer), max_position_embeddings=77, eos_token_id=49407)
     vision = CLIPVisionConfig(**_tower(image.transformer), image_size=image.side, patch_size=image.patch)
-    config = CLIPConfig(
-        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=image.projection
-    )
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=image.projection)
     model = CLIPModel(config)
     model.load_state_dict({**weights, "logit_scale": torch.tensor(1.0)})
     return model.eval().requires_grad_(False)

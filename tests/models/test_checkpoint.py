@@ -100,7 +100,9 @@ BAD_HEADERS: dict[str, tuple[object, str]] = {
 def test_a_damaged_header_is_one_clear_error(tmp_path: Path, name: str) -> None:
     header, message = BAD_HEADERS[name]
     path = written(tmp_path / "bad.safetensors", header, bytes(32))
-    with pytest.raises(CheckpointError, match=rf"bad\.safetensors is a damaged safetensors file: .*{message}.*Fetch the file again"):
+    with pytest.raises(
+        CheckpointError, match=rf"bad\.safetensors is a damaged safetensors file: .*{message}.*Fetch the file again"
+    ):
         open_checkpoint(path)
 
 

@@ -73,9 +73,7 @@ def test_what_only_a_plugin_can_open_reaches_it_as_it_was_given(tmp_path: Path) 
 
 def test_a_file_that_no_family_knows_is_an_error(folder: Path) -> None:
     with pytest.raises(UnknownModelError, match="No family is registered"):
-        load_model(
-            "dreams", device="cpu", dtype="auto", families={}, open_file=open_checkpoint, folder=folder
-        )
+        load_model("dreams", device="cpu", dtype="auto", families={}, open_file=open_checkpoint, folder=folder)
 
 
 def test_a_missing_embedded_model_says_how_to_get_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,16 @@ class Case:
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Two layers per level, three levels, none of attention at the finest: every kind of block occurs."""
     path = tmp_path_factory.mktemp("networks") / "case.safetensors"
-    return Case(random_checkpoint(path, unet_widths=(32, 64, 96), unet_layers=2, vae_widths=(32, 64, 64, 96), text_layers=3))
+    return Case(
+        random_checkpoint(path, unet_widths=(32, 64, 96), unet_layers=2, vae_widths=(32, 64, 64, 96), text_layers=3)
+    )
 
 
 @pytest.mark.parametrize("size", [(16, 16), (11, 14)], ids=["even", "odd"])
 def test_unet_equals_diffusers(case: Case, size: tuple[int, int]) -> None:
-    oracle = oracles.unet_oracle(case.architecture, case.weights("model.diffusion_model.", strip="model.diffusion_model."))
+    oracle = oracles.unet_oracle(
+        case.architecture, case.weights("model.diffusion_model.", strip="model.diffusion_model.")
+    )
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(2, 4, *size, generator=generator)
     embedding = case.model.encode_text(plain_prompt("a red circle"))

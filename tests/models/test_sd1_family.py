@@ -62,7 +62,11 @@ def test_unet_widths_layers_and_attention_are_read_off_the_shapes(
 ) -> None:
     attention = (len(widths) - 1,) if len(widths) % 2 else ()
     path = random_checkpoint(
-        tmp_path / "m.safetensors", unet_widths=widths, unet_layers=layers, attention_levels=attention, image_tower=False
+        tmp_path / "m.safetensors",
+        unet_widths=widths,
+        unet_layers=layers,
+        attention_levels=attention,
+        image_tower=False,
     )
     unet = detection_of(path)[1].unet
     assert (unet.widths, unet.layers, unet.heads) == (widths, layers, (8,) * len(widths))
@@ -105,9 +109,7 @@ def test_the_shapes_of_stable_diffusion_1_5_are_recognised(tmp_path: Path) -> No
     assert detection.prediction == "eps"
 
 
-def test_every_weight_of_stable_diffusion_1_5_finds_its_place(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_weight_of_stable_diffusion_1_5_finds_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = shapes_only(tmp_path / "sd15.safetensors", real_shapes("1.5"))
     with caplog.at_level(logging.WARNING, "sdkit"):
         assert load(path).spec.family == "sd1"
@@ -210,9 +212,7 @@ def test_a_wrong_shape_shows_both(tmp_path: Path) -> None:
         load(path)
 
 
-def test_unknown_keys_are_reported_and_harmless_ones_are_not(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unknown_keys_are_reported_and_harmless_ones_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = torch.zeros(1)
     harmless = {"alphas_cumprod": one, "model_ema.decay": one, "betas": one, "sqrt_alphas_cumprod": one}
     changes = {**harmless, "mystery.weight": one}

@@ -28,7 +28,9 @@ def prompt(*segments: tuple[str, float]) -> Prompt:
 @pytest.mark.parametrize("name", PLAIN)
 def test_ids_and_windows_are_those_of_the_reference(tokenizer: ClipTokenizer, name: str) -> None:
     chunks = tokenizer.chunks(plain_prompt(FIGURES[name]["text"]))
-    assert [list(chunk.ids) for chunk in chunks] == [[token for token, _ in chunk] for chunk in FIGURES[name]["tokens"]["l"]]
+    assert [list(chunk.ids) for chunk in chunks] == [
+        [token for token, _ in chunk] for chunk in FIGURES[name]["tokens"]["l"]
+    ]
 
 
 def test_enough_cases_are_compared() -> None:
@@ -57,7 +59,17 @@ def test_a_short_segment_that_does_not_fit_moves_whole_into_the_next_window(toke
     first, second = tokenizer.chunks(prompt(("a " * 70, 1.0), ("one two three four five six seven", 1.5)))
     assert first.ids[1:71] == (320,) * 70
     assert first.ids[71:] == (EOS,) * 6
-    assert second.texts[:9] == ("<|startoftext|>", "one", "two", "three", "four", "five", "six", "seven", "<|endoftext|>")
+    assert second.texts[:9] == (
+        "<|startoftext|>",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "<|endoftext|>",
+    )
     assert second.weights[:9] == (1.0, *[1.5] * 7, 1.0)
     cut, _ = tokenizer.chunks(prompt(("a " * 70, 1.0), ("one two three four five six seven eight", 1.5)))
     assert cut.texts[71:] == ("one", "two", "three", "four", "five", "<|endoftext|>")

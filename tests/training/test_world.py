@@ -72,7 +72,9 @@ def test_the_analyser_reads_rendered_scenes() -> None:
     for scene, picture in zip(scenes, Renderer()(scenes), strict=True):
         seen = read((picture * 255).round() / 255)
         looks = sorted((thing.colour, thing.shape) for thing in scene.things)
-        right += seen.background == scene.background and looks == sorted((o.colour, o.shape or "") for o in seen.objects)
+        right += seen.background == scene.background and looks == sorted(
+            (o.colour, o.shape or "") for o in seen.objects
+        )
     assert right / len(scenes) >= 0.99
 
 

@@ -13,13 +13,9 @@ import sdkit
 import sdkit_restart
 from sdkit.errors import RequestError
 from sdkit.sampling import SeededNoise, ddim_step, noise_for
-from sdkit.testing import (
-    GaussianDenoiser,
-    RecordingDenoiser,
-    assert_sampler_ok,
-    log_sigmas,
-    make_pipeline,
-)
+from sdkit.testing import make_pipeline
+from sdkit.testing.denoisers import GaussianDenoiser, RecordingDenoiser, log_sigmas
+from sdkit.testing.samplers import assert_sampler_ok
 from sdkit.types import Denoiser, Prediction, Run, Step, StepDone
 from sdkit_restart.sampler import noise_of, restart, with_restarts
 from sdkit_restart.segments import Segment

@@ -21,7 +21,9 @@ def encode_chunks(tower: ClipText, chunks: Sequence[TokenChunk], empty: TokenChu
     """
     layers = len(tower.encoder.layers)
     if clip_skip > layers:
-        raise RequestError(f"clip_skip {clip_skip} leaves nothing of a text encoder of {layers} layers; use 1 to {layers}")
+        raise RequestError(
+            f"clip_skip {clip_skip} leaves nothing of a text encoder of {layers} layers; use 1 to {layers}"
+        )
     device = tower.final_layer_norm.weight.device
     weighted = any(weight != 1.0 for chunk in chunks for weight in chunk.weights)
     windows = [*chunks, empty] if weighted else chunks

@@ -121,16 +121,35 @@ def report_unknown_keys(file: CheckpointFile, used: Collection[str], ignorable: 
 _LOOKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "a LoRA, which changes a checkpoint and is none",
-        ("lora_unet_", "lora_te", ".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.", "_lora.up.", ".hada_w1_", ".lokr_w1"),
+        (
+            "lora_unet_",
+            "lora_te",
+            ".lora_up.",
+            ".lora_down.",
+            ".lora_A.",
+            ".lora_B.",
+            "_lora.up.",
+            ".hada_w1_",
+            ".lokr_w1",
+        ),
     ),
-    ("a ControlNet, which steers a checkpoint and is none", ("input_hint_block.", "controlnet_cond_embedding.", "zero_convs.")),
-    ("a textual inversion (embedding), which adds words to a checkpoint and is none", ("emb_params", "string_to_param")),
+    (
+        "a ControlNet, which steers a checkpoint and is none",
+        ("input_hint_block.", "controlnet_cond_embedding.", "zero_convs."),
+    ),
+    (
+        "a textual inversion (embedding), which adds words to a checkpoint and is none",
+        ("emb_params", "string_to_param"),
+    ),
     ("an upscaler", ("body.0.rdb1.", "RRDB_trunk.")),
     (
         "one part of a diffusers folder (unet), not a checkpoint in a single file",
         ("down_blocks.0.resnets.0.time_emb_proj.", "down_blocks.0.attentions.0.transformer_blocks."),
     ),
-    ("a VAE alone", ("encoder.down.0.block.", "decoder.up.0.block.", "encoder.down_blocks.0.resnets.", "first_stage_model.")),
+    (
+        "a VAE alone",
+        ("encoder.down.0.block.", "decoder.up.0.block.", "encoder.down_blocks.0.resnets.", "first_stage_model."),
+    ),
     (
         "a text encoder alone",
         ("text_model.encoder.layers.", "encoder.layers.0.self_attn.", "transformer.resblocks.", "cond_stage_model."),

@@ -33,7 +33,11 @@ _FETCH_AGAIN = "Fetch the file again and compare its size and SHA-256 with the p
 _CONVERT = "Use the .safetensors version of the model, or convert the file with a tool that you trust"
 
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a zip archive, most likely a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code", _CONVERT),
+    (
+        b"PK\x03\x04",
+        "a zip archive, most likely a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code",
+        _CONVERT,
+    ),
     (b"\x80\x02", "a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code", _CONVERT),
     (b"\x80\x04", "a Python pickle; pickles can run code", _CONVERT),
     (b"\x80\x05", "a Python pickle; pickles can run code", _CONVERT),
@@ -98,7 +102,9 @@ class _Reader:
                 if start.startswith(magic):
                     raise CheckpointError(f"{self.path} is not a safetensors file but {kind}. {remedy}")
         if self.size < 10:  # eight bytes of length and at least "{}"
-            raise CheckpointError(f"{self.path} is cut off: {self.size} bytes hold no safetensors header. {_FETCH_AGAIN}")
+            raise CheckpointError(
+                f"{self.path} is cut off: {self.size} bytes hold no safetensors header. {_FETCH_AGAIN}"
+            )
         length = int.from_bytes(start[:8], "little")
         if length > MAX_HEADER_BYTES:
             raise CheckpointError(
@@ -174,7 +180,9 @@ def _sizes(value: object) -> tuple[int, ...] | None:
     if not isinstance(value, list):
         return None
     items = cast("list[object]", value)
-    sizes = tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool) and 0 <= item < _MAX_SIZE)
+    sizes = tuple(
+        item for item in items if isinstance(item, int) and not isinstance(item, bool) and 0 <= item < _MAX_SIZE
+    )
     return sizes if len(sizes) == len(items) else None
 
 

@@ -55,7 +55,11 @@ def load_model(
     file = open_file(path)
     if file is None:
         near = nearest(Path(source).stem, models)
-        advice = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Names are looked for in {folder / 'checkpoints'}."
+        advice = (
+            f"Did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"Names are looked for in {folder / 'checkpoints'}."
+        )
         raise ModelNotFoundError(
             f"there is no model file {source!r} and no model of that name. {advice} `sdkit models` lists what there is"
         )

@@ -34,7 +34,8 @@ class blame:  # noqa: N801 - used as a function
         if getattr(error, _BLAMED, None) is None:
             setattr(error, _BLAMED, (self.owner, self.hook))
             if not self.owner.startswith("sdkit."):
-                error.add_note(f"raised by plugin {self.owner!r} in its hook {self.hook!r}")
+                where = f"hook {self.hook!r}" if self.hook.isidentifier() else self.hook  # "sampler 'euler'"
+                error.add_note(f"raised by plugin {self.owner!r} in its {where}")
 
 
 def blamed(error: BaseException) -> tuple[str, str] | None:

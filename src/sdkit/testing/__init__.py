@@ -9,7 +9,29 @@
         assert not torch.equal(plain("red", seed=1).images[0].pixels, loud("red", seed=1).images[0].pixels)
 """
 
+from sdkit.testing.denoisers import (
+    ConstantDenoiser,
+    GaussianDenoiser,
+    GuidedDenoiser,
+    MixtureDenoiser,
+    RecordingDenoiser,
+    log_sigmas,
+)
+from sdkit.testing.models import random_checkpoint
 from sdkit.testing.pipelines import make_pipeline
+from sdkit.testing.samplers import SamplerFunction, assert_sampler_ok
 from sdkit.testing.toy import ToyModel
 
-__all__ = ["ToyModel", "make_pipeline"]
+__all__ = [
+    "ConstantDenoiser",
+    "GaussianDenoiser",
+    "GuidedDenoiser",
+    "MixtureDenoiser",
+    "RecordingDenoiser",
+    "SamplerFunction",
+    "ToyModel",
+    "assert_sampler_ok",
+    "log_sigmas",
+    "make_pipeline",
+    "random_checkpoint",
+]

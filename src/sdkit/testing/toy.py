@@ -91,7 +91,7 @@ class ToyModel:
         self.evaluations += 1
         self.rows += len(x)
         sigma = self._sigma(timestep)
-        target = self._target(embedding.context.sum(1) / 4, x)
+        target = self._target(_summary(embedding.context), x)
         if self._spec.prediction == "flow":
             denoised = target + 0.1 * torch.tanh(x - target)
             return (x - denoised) / sigma
@@ -119,8 +119,8 @@ class ToyModel:
         from sdkit.types import Prompt, Segment
 
         latents = self.encode_image(pixels)
-        contexts = [self.encode_text(Prompt(text, (Segment(text),)), 1).context.sum(1) / 4 for text in texts]
-        targets = torch.cat([self._target(context, latents[:1]) for context in contexts]).flatten(1)
+        summaries = [_summary(self.encode_text(Prompt(text, (Segment(text),)), 1).context) for text in texts]
+        targets = torch.cat([self._target(summary, latents[:1]) for summary in summaries]).flatten(1)
         return torch.nn.functional.cosine_similarity(targets[:, None], latents.flatten(1)[None], dim=-1)
 
     def to(self, device: str, dtype: str) -> ToyModel:
@@ -154,6 +154,11 @@ class ToyModel:
     def _check_loaded(self) -> None:
         if not self._loaded:
             raise ModelError(f"the model {self._name!r} was unloaded; load it again")
+
+
+def _summary(context: torch.Tensor) -> torch.Tensor:
+    """`[B, 12]`: the words together. Like attention, it does not notice when a context is repeated."""
+    return context.sum(1) * (CHUNK / context.shape[1]) / 4
 
 
 def _hash(word: str) -> int:

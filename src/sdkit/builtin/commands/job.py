@@ -61,10 +61,8 @@ class Job:
         with self._reporting(started), cancelling_on_interrupt(token):
             for event in pipe.stream(self.request, cancel=token):
                 self.bar.update(event)
-                if (
-                    isinstance(event, RunStarted) and event.total != self.total
-                ):  # a plugin makes more pictures of it, or fewer
-                    self.plan(event.total)
+                if isinstance(event, RunStarted) and event.total != self.total:
+                    self.plan(event.total)  # a plugin makes more pictures of it, or fewer
                 elif isinstance(event, ImagesDone):
                     self._write(event)
                 elif isinstance(event, Finished):

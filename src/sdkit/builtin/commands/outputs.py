@@ -47,6 +47,8 @@ class Target:
             raise RequestError(f"--format is {', '.join(_SUFFIXES)}, not {image_format!r}")
         chosen = image_format
         path = Path(output or ".")
+        if len(os.fsencode(path.name)) > _MAX_NAME:
+            raise ImageError(f"the output's name is too long: {len(os.fsencode(path.name))} bytes")
         if output is None or output.endswith(("/", os.sep)) or path.is_dir():
             return cls(path, "", _SUFFIXES[chosen or "png"], chosen or "png", overwrite)
         ending = path.suffix.lower()

@@ -20,7 +20,9 @@ GROUPS = 32
 def timestep_features(timesteps: Tensor, width: int) -> Tensor:
     """Cosines, then sines, of the timesteps at frequencies from 1 to 1/10000: `[B]` → `[B, width]`, float32."""
     half = width // 2
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=timesteps.device) * (-math.log(10_000) / half))
+    frequencies = torch.exp(
+        torch.arange(half, dtype=torch.float32, device=timesteps.device) * (-math.log(10_000) / half)
+    )
     angles = timesteps.float()[:, None] * frequencies[None]
     return torch.cat((angles.cos(), angles.sin()), dim=1)
 

@@ -46,9 +46,7 @@ class PixelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         normalised = self.norm(x)
-        query, key, value = (
-            each(normalised).flatten(2).transpose(1, 2)[:, None] for each in (self.q, self.k, self.v)
-        )
+        query, key, value = (each(normalised).flatten(2).transpose(1, 2)[:, None] for each in (self.q, self.k, self.v))
         mixed = F.scaled_dot_product_attention(query, key, value)
         return x + self.proj_out(mixed[:, 0].transpose(1, 2).unflatten(2, x.shape[-2:]))
 

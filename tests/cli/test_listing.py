@@ -1,0 +1,247 @@
+"""`sdkit plugins`, `samplers`, `models`, `inspect`: what there is, for people and as JSON, without torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sdkit import Pipeline, __version__
+from sdkit.builtin.commands.tables import show_table
+from sdkit.errors import ModelNotFoundError
+from sdkit.models import embedded_checkpoint
+from sdkit.plugins import load_manager
+from sdkit.testing import ToyModel
+from sdkit.testing.models import random_checkpoint
+
+from .conftest import Done
+
+Run = Callable[..., Done]
+Install = Callable[[str, str], None]
+
+GOOD = """
+import sdkit
+from pydantic import BaseModel, Field
+
+class Options(BaseModel):
+    strength: float = Field(default=0.5, description="How much.")
+
+@sdkit.hookimpl
+def register_options(register):
+    register("good", Options)
+
+@sdkit.hookimpl
+def register_samplers(register):
+    register("a_sampler_with_a_name_that_is_longer_than_any_column", "nowhere:at_all", order=3, summary="slow")
+
+@sdkit.hookimpl
+def register_commands(cli):
+    @cli.command()
+    def greet(name: str):
+        "Say hello."
+        print("hello", name)
+"""
+
+
+def cells(table: str) -> list[list[str]]:
+    """A plain table's rows, split at two or more spaces."""
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in table.splitlines()]
+
+
+# ── plugins ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_plugins_are_listed_with_origin_state_hooks_and_options(sdkit: Run, install: Install) -> None:
+    install("good", GOOD)
+    done = sdkit("plugins")
+    assert done.code == 0, done.err
+    rows = cells(done.out)
+    assert ["good", "1.2", "installed", "enabled", "register_commands, register_options, register_samplers"] in rows
+    assert ["sdkit.builtin.noise", "built-in", "enabled", "make_noise"] in rows
+    assert ["good.strength", "0.5", "good", "How much."] in rows
+
+
+def test_disabled_plugins_are_listed_and_not_imported(
+    sdkit: Run, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("bad", "raise RuntimeError('imported')")
+    monkeypatch.setenv("SDKIT_PLUGINS_DENY", "bad")
+    done = sdkit("plugins")
+    assert (done.code, done.err) == (0, "")
+    assert ["bad", "1.2", "installed", "disabled"] in cells(done.out)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import sdkit\n@sdkit.hookimpl\ndef sample_stepp(step): pass", "Did you mean 'sample_step'?"),
+        (
+            "import sdkit\n@sdkit.hookimpl\ndef register_samplers(register): 1 / 0",
+            "ZeroDivisionError: division by zero",
+        ),
+        ("import sdkit\n@sdkit.hookimpl\ndef register_commands(cli): 1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_broken_plugin_is_listed_with_its_reason_beside_the_others(
+    sdkit: Run, install: Install, source: str, reason: str
+) -> None:
+    install("ant", "import sdkit\n@sdkit.hookimpl\ndef sample_step(step): pass")
+    install("bad", source)
+    install("good", GOOD)
+    done = sdkit("plugins")
+    assert done.code == 4
+    rows = cells(done.out)
+    assert ["bad", "1.2", "installed", "broken"] in rows
+    assert ["ant", "1.2", "installed", "enabled", "sample_step"] in rows
+    assert ["good", "1.2", "installed", "enabled", "register_commands, register_options, register_samplers"] in rows
+    assert "bad is broken: " in done.out
+    assert reason in done.out
+    assert "SDKIT_PLUGINS_DENY=bad" in done.out
+    listed = {plugin["name"]: plugin for plugin in json.loads(sdkit("plugins", "--json").out)["plugins"]}
+    assert (listed["bad"]["state"], listed["good"]["state"]) == ("broken", "enabled")
+    assert reason in listed["bad"]["error"]
+
+
+def test_help_and_the_other_plugins_commands_work_beside_a_broken_plugin(sdkit: Run, install: Install) -> None:
+    install("bad", "import no_such_module")
+    install("good", GOOD)
+    done = sdkit("--help")
+    assert done.code == 0
+    assert "Broken plugins, whose commands are missing: bad" in done.out
+    assert sdkit("greet", "you").out == "hello you\n"
+    done = sdkit("gret")
+    assert done.code == 2
+    assert "No such command 'gret'. Did you mean 'greet'" in done.err
+    assert "note: plugins that could not be loaded: bad" in done.err
+    done = sdkit("generate", "red")
+    assert done.code == 4
+    assert "error: plugin 'bad': cannot import 'installed_bad'" in done.err
+    assert "note: to go on without it, set SDKIT_PLUGINS_DENY=bad" in done.err
+
+
+# ── samplers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_samplers_and_what_else_has_a_name_are_listed_uncut(sdkit: Run, install: Install) -> None:
+    install("good", GOOD)
+    done = sdkit("samplers")
+    assert done.code == 0, done.err
+    rows = cells(done.out)
+    assert ["a_sampler_with_a_name_that_is_longer_than_any_column", "3", "1", "none", "good", "slow"] in rows
+    (ancestral,) = [row for row in rows if row[:1] == ["euler_ancestral"]]
+    assert ancestral[1:6] == ["1", "1", "white", "eta=1, s_noise=1", "sdkit.builtin.samplers"]
+    assert {"karras", "cfg", "plain"} <= {row[0] for row in rows if row}
+
+
+def test_samplers_as_json_hold_all_names(sdkit: Run) -> None:
+    listed = json.loads(sdkit("samplers", "--json").out)
+    manager = load_manager()
+    assert [sampler["name"] for sampler in listed["samplers"]] == list(manager.samplers)
+    assert [schedule["name"] for schedule in listed["schedules"]] == list(manager.schedules)
+    assert {sampler["name"]: sampler["options"] for sampler in listed["samplers"]}["euler_ancestral"] == {
+        "eta": 1.0,
+        "s_noise": 1.0,
+    }
+
+
+def test_on_a_terminal_tables_are_drawn_and_names_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    show_table("things", ("name", "value"), [("n" * 60, "[bold]text")])
+    shown = terminal.getvalue()
+    assert "─" in shown
+    assert shown.count("n" * 10) >= 1
+    assert sum(line.count("n") for line in shown.splitlines()) >= 60
+    assert "[bold]text" in "".join(line.split("  ")[-1].strip() for line in shown.splitlines())
+
+
+# ── models and files ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def dreamy(tmp_path: Path, here: Path) -> Path:
+    return random_checkpoint(tmp_path / "models" / "checkpoints" / "sub" / "dreamy.safetensors", metadata={"by": "me"})
+
+
+def test_models_are_listed_with_size_and_folder(sdkit: Run, tmp_path: Path, dreamy: Path) -> None:
+    done = sdkit("models")
+    assert (done.code, done.err) == (0, "")
+    assert ["sub/dreamy", f"{dreamy.stat().st_size / 1e6:,.1f} MB", str(dreamy)] in cells(done.out)
+    assert f"model folder: {tmp_path / 'models'} (1 of them" in done.out
+    listed = json.loads(sdkit("models", "--json").out)
+    assert listed["folder"] == str(tmp_path / "models")
+    assert {"name": "sub/dreamy", "path": str(dreamy), "size": dreamy.stat().st_size, "embedded": False} in listed[
+        "models"
+    ]
+
+
+def test_the_model_in_the_box_is_listed_and_inspected_by_name(sdkit: Run) -> None:
+    try:
+        path = embedded_checkpoint()
+    except ModelNotFoundError:
+        assert json.loads(sdkit("models", "--json").out)["models"] == []
+        return
+    assert [model["embedded"] for model in json.loads(sdkit("models", "--json").out)["models"]] == [True]
+    assert json.loads(sdkit("inspect", path.stem, "--json").out)["family"] == "sd1"
+
+
+def test_inspect_says_what_a_checkpoint_is_and_why(sdkit: Run, dreamy: Path) -> None:
+    found = json.loads(sdkit("inspect", "sub/dreamy", "--json").out)
+    assert (found["family"], found["prediction"], found["metadata"]) == ("sd1", "eps", {"by": "me"})
+    assert found["parameters"] == sum(found["parts"].values()) == sum(found["dtypes"].values())
+    assert found["auto_v2"] == found["sha256"][:10]
+    assert any("SD1" in fact for fact in found["why"])
+    done = sdkit("inspect", str(dreamy))
+    rows = cells(done.out)
+    assert ["family", "sd1"] in rows
+    assert ["sha256", found["sha256"]] in rows
+    assert ["unet", f"{found['parts']['unet']:,}"] in rows
+    assert ["by", "me"] in rows
+
+
+def test_inspect_says_why_a_file_is_not_recognised(sdkit: Run, here: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"lora_unet_a.lora_up.weight": torch.zeros(2, 2)}, here / "lora.safetensors")
+    done = sdkit("inspect", "lora.safetensors")
+    assert done.code == 0
+    rows = cells(done.out)
+    assert ["family", "not recognised"] in rows
+    assert any(row[:1] == ["looks like"] and "LoRA" in row[1] for row in rows)
+    assert any(row[:1] == ["not sd1"] for row in rows)
+
+
+def test_inspect_shows_a_pictures_record(sdkit: Run, here: Path) -> None:
+    Pipeline(ToyModel())("a red circle", seed=7).images[0].save(here / "out.png")
+    rows = cells(sdkit("inspect", "out.png").out)
+    assert ["prompt", "a red circle"] in rows
+    assert ["seed", "7"] in rows
+    assert ["model", "toy"] in rows
+    record = json.loads(sdkit("inspect", "out.png", "--json").out)
+    assert (record["schema"], record["request"]["seed"]) == (1, 7)
+
+
+# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_version(sdkit: Run) -> None:
+    assert sdkit("--version").out == f"sdkit {__version__}\n"
+
+
+def test_help_lists_commands_and_exit_codes(sdkit: Run) -> None:
+    done = sdkit()
+    assert done.code == 0
+    for text in ("generate", "samplers", "plugins", "models", "inspect", "Exit codes", "130  cancelled with Ctrl-C"):
+        assert text in done.out
