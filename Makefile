@@ -8,9 +8,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 PIP_ARGS ?=
 # More arguments for pytest: `make test PYTEST_ARGS="-x -k sampling"`.
 PYTEST_ARGS ?=
+# How many tests run at once, each on one core: torch's threads would only fight over the cores.
+JOBS ?= 2
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 
 # Installed environments are stamped with a checksum of what they were made from, so that a second run has nothing to
@@ -52,11 +55,11 @@ test: $(FULL)  ## everything that has to hold
 	@failed=""; \
 	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
 	$(MAKE) --no-print-directory docs || failed="$$failed docs"; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) || failed="$$failed pytest"; \
+	$(PYTEST) $(PYTEST_ARGS) || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "failed:$$failed (see above)" >&2; exit 1; }
 
 quick: $(FULL)  ## the tests that take seconds, nothing else
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 lint: $(FULL)  ## style, types, layers
 	@$(BIN)/ruff check .

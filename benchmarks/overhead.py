@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [CHECKPOINT] [--steps 20] [--rounds 9] [--threads 2] [--cpu-time]
 
 Both do the same evaluations, at the same timesteps, with the same conditioning, both branches in one batch. They take
-turns, and medians are compared; the goal is at most 5 % and 0.5 ms a step. `--cpu-time` counts processor time instead of
-the clock's: for machines that are busy with other things.
+turns, and medians are compared; the goal is at most 5 % and 0.5 ms a step. `--cpu-time` counts processor time: for
+machines that are busy with other things.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def advance(events: Iterator[Event], kind: type[Event]) -> None:
 def bare_calls(pipe: Pipeline, steps: int) -> Callable[[Clock], float]:
     """A function that gives the seconds per call of the U-Net alone, at the timesteps and shapes of a run."""
     model = cast("LatentDiffusion", pipe.model)
-    unet = model._loaded.unet()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the bare network is the point
+    unet = model._loaded.unet()  # the bare network is the point
     conditioning = pipe.encode(PROMPT, NEGATIVE)
     context = torch.cat([conditioning.negative[0].context, conditioning.positive[0].context]).to(model.dtype)
     rules = parameterisation(model.spec)
@@ -89,7 +89,7 @@ def main() -> None:
         whole.append(pipeline_step(pipe, arguments.steps, clock) * 1e3)
     ratio = statistics.median(one / other for one, other in zip(whole, bare, strict=True))
     extra = statistics.median(one - other for one, other in zip(whole, bare, strict=True))
-    print(f"{pipe.model.name}: {arguments.steps} steps, median of {arguments.rounds} rounds, {arguments.threads} threads")
+    print(f"{pipe.model.name}: {arguments.steps} steps, {arguments.rounds} rounds, {arguments.threads} threads")
     print(f"bare U-Net call   {statistics.median(bare):8.3f} ms")
     print(f"step in pipeline  {statistics.median(whole):8.3f} ms")
     print(f"ratio             {ratio:8.3f}      goal ≤ {GOAL_RATIO}")

@@ -90,16 +90,9 @@ def test_attributes_and_messages() -> None:
         assert isinstance(CLASSES[name]("x"), OSError)
 
 
-UNPICKLABLE = {name for name, kind in CLASSES.items() if issubclass(kind, PluginError)} | {"UnknownNameError"}
-TRAVELLERS = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=False, reason="pickle calls the class with the message alone"))
-    if name in UNPICKLABLE
-    else name
-    for name in CLASSES
-]
 
 
-@pytest.mark.parametrize("name", TRAVELLERS)
+@pytest.mark.parametrize("name", CLASSES)
 def test_errors_travel_to_other_processes(name: str) -> None:
     made: dict[str, SdkitError] = {"UnknownNameError": UnknownNameError("sampler", "eular", ["euler"])}
     made["NonFiniteError"] = NonFiniteError("x", step=3, sigma=1.5)

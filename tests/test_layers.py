@@ -31,7 +31,7 @@ PINNED = (
 OPEN = ("sdkit.errors", "sdkit.hookspecs", "sdkit.request", "sdkit.settings", "sdkit.types")
 """Public modules: every name without an underscore is public."""
 
-PLUGIN_SOURCES = [*BUILTIN.glob("**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+PLUGIN_SOURCES = sorted([*BUILTIN.glob("**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
 
 
 def _name(path: Path) -> str:

@@ -94,8 +94,17 @@ PUBLIC = {
         "with_alpha",
     ],
     "sdkit.testing": [
+        "ConstantDenoiser",
+        "GaussianDenoiser",
+        "GuidedDenoiser",
+        "MixtureDenoiser",
+        "RecordingDenoiser",
+        "SamplerFunction",
         "ToyModel",
+        "assert_sampler_ok",
+        "log_sigmas",
         "make_pipeline",
+        "random_checkpoint",
     ],
 }
 

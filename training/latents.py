@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from training.export import LATENT_SCALE, fold_whitening
 from training.fused import fuse
+from training.parallel import Exchange
 from training.render import Renderer
 from training.state import load, save
 from training.vae import load_vae
@@ -56,14 +57,16 @@ def _pictures(recipe: CacheRecipe) -> Tensor:
     return Renderer()([world.scene(rng, 0.35) for _ in range(recipe.statistics)])
 
 
-def build_cache(folder: Path, recipe: CacheRecipe, rank: int = 0, count: int = 1) -> None:
+def build_cache(folder: Path, recipe: CacheRecipe, exchange: Exchange) -> None:
     """Write ``cache-singles.pt`` and ``cache-pairs.pt``: latents ``[N, 4, 16, 16]`` in bf16 and their scenes as JSON.
 
-    Of several processes, each makes the files whose turn it is (``rank`` of ``count``).
+    Of several processes, each makes the files whose turn it is.
     """
     vae = fuse(folded_vae(folder).to(memory_format=torch.channels_last), folder)
     world, render = World(frozenset(make_split())), Renderer()
-    for name, wanted, share in (("singles", recipe.singles, 0.0), ("pairs", recipe.pairs, 1.0))[rank::count]:
+    for name, wanted, share in (("singles", recipe.singles, 0.0), ("pairs", recipe.pairs, 1.0))[
+        exchange.rank :: exchange.count
+    ]:
         path = folder / f"cache-{name}.pt"
         if path.exists():
             continue

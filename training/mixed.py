@@ -4,10 +4,10 @@ import copy
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.fused import fuse
+from training.parallel import Exchange
 
 
 def rows(tensor: Tensor) -> Tensor:
@@ -21,7 +21,8 @@ class WorkingCopy:
     Cheaper than autocast, which casts every weight at every step on its own, and every gradient back.
     """
 
-    def __init__(self, master: nn.Module, folder: Path) -> None:
+    def __init__(self, master: nn.Module, folder: Path, exchange: Exchange) -> None:
+        self.exchange = exchange
         self.master = master.to(memory_format=torch.channels_last)
         self.model = fuse(copy.deepcopy(master).to(torch.bfloat16), folder)
         for module in self.model.modules():
@@ -36,9 +37,7 @@ class WorkingCopy:
         Returns the norm before clipping and clears the copy's gradients.
         """
         flat = torch.cat([rows(work.grad).flatten().to(torch.bfloat16) for _, work in self.pairs])
-        if dist.is_initialized():
-            dist.all_reduce(flat)
-            flat /= dist.get_world_size()
+        self.exchange.mean(flat)
         flat = flat.float()
         norm = flat.norm().item()
         flat *= min(1.0, most / (norm + 1e-6))

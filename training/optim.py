@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.mixed import rows
+from training.parallel import Exchange
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
@@ -23,14 +23,13 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     return x.mT if tall else x
 
 
-def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def share_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange) -> None:
     """Replace every gradient by its mean over all processes; nothing to do in a single one."""
-    if dist.is_initialized():
+    if exchange.count > 1:
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        parts = flat.div_(dist.get_world_size()).split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
+        flat = torch.cat([gradient.flatten() for gradient in gradients]).bfloat16()
+        exchange.mean(flat)
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view(gradient.shape))
 
 
@@ -41,20 +40,22 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.0
+        self, parameters: Iterable[nn.Parameter], lr: float, exchange: Exchange, momentum: float = 0.95
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        self.exchange = exchange
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         """One update. Of several processes each orthogonalises every other matrix, and all get all."""
-        rank, count = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        rank, count = self.exchange.rank, self.exchange.count
         for group in self.param_groups:
             members = [parameter for parameter in group["params"] if parameter.grad is not None]
             momentum, shapes = group["momentum"], defaultdict(list)
             for parameter in members:
-                moving = self.state[parameter].setdefault("moving", torch.zeros_like(parameter))
-                moving.lerp_(parameter.grad, 1 - momentum)
+                if not self.state[parameter]:
+                    self.state[parameter]["moving"] = torch.zeros_like(parameter)
+                self.state[parameter]["moving"].lerp_(parameter.grad, 1 - momentum)
                 shapes[rows(parameter).shape].append(parameter)
             ordered = [parameter for same in shapes.values() for parameter in same]
             flat = torch.zeros(sum(parameter.numel() for parameter in ordered), dtype=torch.bfloat16)
@@ -69,24 +70,23 @@ class Muon(torch.optim.Optimizer):
                     for i, update in zip(mine, orthogonalise(torch.stack(ahead)), strict=True):
                         updates[first + i].copy_(update)
                 first += len(same)
-            if count > 1:
-                dist.all_reduce(flat)
+            self.exchange.sum(flat)
             for parameter, update in zip(ordered, updates, strict=True):
                 size = 0.2 * max(update.shape) ** 0.5 * group["lr"]
-                rows(parameter).mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=size)
+                rows(parameter).sub_(update, alpha=size)
 
 
 class MuonAdam:
     """Muon on the inner weights, Adam on everything else, behind one interface."""
 
-    def __init__(self, model: nn.Module, rate: float, decay: float = 0.0) -> None:
+    def __init__(self, model: nn.Module, rate: float, exchange: Exchange) -> None:
         outer = ("conv_in", "conv_out", "time_emb", "encoder.conv_in", "decoder.conv_out", "quant", "post_quant")
         inner, rest = [], []
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim >= 2 and not name.startswith(outer)
             (inner if matrix else rest).append(parameter)
         self.parts = (
-            Muon(inner, rate, decay=decay),
+            Muon(inner, rate, exchange),
             torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         )
 

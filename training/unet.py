@@ -19,6 +19,7 @@ from training.clip import load_clip
 from training.latents import load_cache
 from training.mixed import WorkingCopy
 from training.optim import MuonAdam
+from training.parallel import Exchange
 from training.state import Loop, average, load
 from training.tokens import Tokens
 
@@ -31,11 +32,11 @@ class UNetRecipe:
     attention: tuple[bool, ...] = (False, False, True)
     layers: int = 1
     cross: int = 128
-    steps: int = 12_000
+    steps: int = 6500
     batch: int = 64
     rate: float = 2e-3
     warmup: int = 200
-    tail: float = 0.25
+    tail: float = 0.3
     gamma: float = 5.0
     drop: float = 0.1
     pairs_from: float = 0.05
@@ -136,16 +137,17 @@ def noised(latents: Tensor, step: int, seed: int, power: Tensor) -> tuple[Tensor
     return signal.sqrt() * latents + (1 - signal).sqrt() * noise, noise, times
 
 
-def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) -> None:
-    """Train, or go on from ``folder/unet.pt``. ``rank`` of ``count`` processes does its share of every batch."""
+def train_unet(folder: Path, recipe: UNetRecipe, exchange: Exchange) -> None:
+    """Train, or go on from ``folder/unet.pt``. ``exchange`` knows which share of every batch is ours."""
     torch.manual_seed(recipe.seed)
+    rank, count = exchange.rank, exchange.count
     unet = build_unet(recipe)
     zero_ends(unet)
     ema = copy.deepcopy(unet).requires_grad_(False).to(memory_format=torch.channels_last)
-    working = WorkingCopy(unet, folder)
+    working = WorkingCopy(unet, folder, exchange)
     working.model.set_attn_processor(PlainAttention())
     clip, batches, power = load_clip(folder), Batches(folder, recipe, rank, count), alphas()
-    optimizer = MuonAdam(unet, recipe.rate)
+    optimizer = MuonAdam(unet, recipe.rate, exchange)
     parts = {"model": unet, "ema": ema, "optimizer": optimizer}
     loop = Loop(
         "unet",
@@ -156,6 +158,7 @@ def train_unet(folder: Path, recipe: UNetRecipe, rank: int = 0, count: int = 1) 
             "recipe": asdict(recipe),
         },
         log_every=100,
+        every=250,
         quiet=rank > 0,
     )
     if (folder / "unet.pt").exists():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from training.fused import fuse
 from training.optim import MuonAdam, share_gradients
+from training.parallel import Exchange
 from training.render import SIDE, Renderer
 from training.state import Loop, average, load, warm_cosine
 from training.world import World
@@ -57,17 +58,18 @@ def zero_branches(model: torch.nn.Module) -> None:
             torch.nn.init.zeros_(module.conv2.weight)
 
 
-def train_vae(folder: Path, recipe: VaeRecipe, rank: int = 0, count: int = 1) -> None:
+def train_vae(folder: Path, recipe: VaeRecipe, exchange: Exchange) -> None:
     """Train, or go on from ``folder/vae.pt``. The loss is L1 + MSE + L1 of the gradients + a small KL.
 
-    ``rank`` of ``count`` processes does its share of every batch.
+    ``exchange`` knows which share of every batch is ours.
     """
     torch.manual_seed(recipe.seed)
+    rank, count = exchange.rank, exchange.count
     model = build_vae(recipe).to(memory_format=torch.channels_last)
     zero_branches(model)
     ema = copy.deepcopy(model).requires_grad_(False)
     fuse(model, folder)
-    optimizer = MuonAdam(model, recipe.rate)
+    optimizer = MuonAdam(model, recipe.rate, exchange)
     loop = Loop(
         "vae", folder, recipe.steps, lambda step: _state(model, ema, optimizer, recipe), every=200, quiet=rank > 0
     )
@@ -99,7 +101,7 @@ def train_vae(folder: Path, recipe: VaeRecipe, rank: int = 0, count: int = 1) ->
         kl = latent.kl().mean() / z[0].numel()
         loss = parts["l1"] + parts["mse"] + recipe.edge * parts["edge"] + recipe.kl * kl
         loss.backward()
-        share_gradients(model.parameters())
+        share_gradients(model.parameters(), exchange)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step(recipe.rate * warm_cosine(step, recipe.steps, 100))
         average(ema, model, min(0.995, (1 + step) / (10 + step)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from sdkit.sampling import SeededNoise, ddim_step
-from sdkit.testing.denoisers import MixtureDenoiser
+from sdkit.testing import MixtureDenoiser
 from sdkit.types import Denoiser, Prediction, Step
 from sdkit_restart.sampler import heun, with_restarts
 from sdkit_restart.segments import Segment

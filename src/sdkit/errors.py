@@ -63,6 +63,7 @@ class UnknownNameError(RequestError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind = kind
         self.name = name
+        self.hint = hint
         self.known: tuple[str, ...] = tuple(sorted(known))
         self.nearest: tuple[str, ...] = nearest(name, self.known)
         if self.nearest:
@@ -72,6 +73,9 @@ class UnknownNameError(RequestError):
         else:
             advice = f"No {kind} is registered at all."
         super().__init__(f"There is no {kind} named {name!r}. {advice}" + (f" {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.kind, self.name, self.known, self.hint), self.__dict__
 
 
 class ModelError(SdkitError):
@@ -136,6 +140,9 @@ class PluginError(SdkitError):
     def __init__(self, plugin: str, message: str) -> None:
         self.plugin = plugin
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, ...]:  # exceptions pickle by their args, which are not the constructor's
+        return type(self), (self.plugin, str(self)), self.__dict__
 
 
 class PluginLoadError(PluginError):

@@ -275,5 +275,8 @@ def progress(event: Event, run: Run) -> None:
 
 @hookspec
 def run_finished(run: Run, result: Result | None, error: BaseException | None) -> None:
-    """A run ended, with a result, an error, or neither if it was cancelled or abandoned: clean up. Called exactly once
-    per run; an error here becomes a note on the run's own error, or is raised if there is none. Kind: notify."""
+    """A run ended, with a result, an error, or neither if it was cancelled, abandoned, or one stage by hand: clean up.
+
+    Called exactly once per run; an error here becomes a note on the run's own error, or is raised if there is none.
+    Kind: notify.
+    """

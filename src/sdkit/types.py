@@ -136,8 +136,8 @@ class Noise(Protocol):
 Sampler = Callable[Concatenate[Denoiser, "torch.Tensor", "tuple[float, ...]", Noise, ...], "Iterator[Step]"]
 """Walks from `sigmas[0]` to `sigmas[-1]`, yielding a `Step` at each stop; a generator function.
 
-Called as `sampler(denoise, x, sigmas, noise, **options)`. `x` is the noisy start at `sigmas[0]` and must not be changed;
-options are the fields of the options model that the sampler was registered with.
+Called as `sampler(denoise, x, sigmas, noise, **options)`. `x` is the noisy start at `sigmas[0]` and must not be
+changed; options are the fields of the options model that the sampler was registered with.
 """
 
 

@@ -91,9 +91,7 @@ def test_wrap_sampler_decides_what_the_sampler_walks() -> None:
         @sdkit.hookimpl
         def wrap_sampler(self, run: Run):
             def wrap(sampler: BoundSampler) -> BoundSampler:
-                def all_but_the_last(
-                    denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]
-                ) -> Iterator[Step]:
+                def all_but_the_last(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:
                     yield from sampler(denoise, x, sigmas[:-1])
 
                 return all_but_the_last
@@ -115,8 +113,8 @@ def test_adjust_prediction_comes_after_guidance() -> None:
             def adjust(prediction: Prediction, sigma: float) -> Prediction:
                 sigmas.append(sigma)
                 assert prediction.uncond is not None
-                scale, cond, uncond = run.request.guidance_scale, prediction.cond, prediction.uncond
-                assert torch.equal(prediction.denoised, uncond + (cond - uncond) * scale)
+                cond, uncond = prediction.cond, prediction.uncond
+                assert torch.equal(prediction.denoised, uncond + (cond - uncond) * 3.0)
                 return replace(prediction, denoised=prediction.denoised.clamp(-0.1, 0.1))
 
             return adjust
@@ -157,7 +155,15 @@ def test_finish_image_changes_each_picture_and_keeps_its_record() -> None:
 
 @pytest.mark.parametrize(
     "hook",
-    ["transform_prompt", "wrap_encode", "wrap_denoiser", "wrap_sampler", "adjust_prediction", "wrap_decode", "finish_image"],
+    [
+        "transform_prompt",
+        "wrap_encode",
+        "wrap_denoiser",
+        "wrap_sampler",
+        "adjust_prediction",
+        "wrap_decode",
+        "finish_image",
+    ],
 )
 def test_a_factory_is_called_once_per_run_and_may_stay_out(hook: str) -> None:
     calls: list[str] = []
@@ -212,8 +218,10 @@ def test_the_nearest_plugins_function_has_the_last_word() -> None:
         return plugin(
             name,
             transform_prompt=lambda: lambda text, seed: f"{name}({text})",
-            adjust_prediction=lambda: lambda prediction, sigma: replace(
-                prediction, denoised=torch.full_like(prediction.denoised, float(len(name)))
+            adjust_prediction=lambda: (
+                lambda prediction, sigma: replace(
+                    prediction, denoised=torch.full_like(prediction.denoised, float(len(name)))
+                )
             ),
             finish_image=lambda: lambda image: replace(image, prompt=f"{image.prompt}, finished by {name}"),
         )

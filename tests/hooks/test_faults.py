@@ -15,7 +15,7 @@ from sdkit.pipeline import Pipeline
 from sdkit.request import RequestFields
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import Embedding, StepDone
-from tests.pipeline._pictures import PROMPT, paint, plugin
+from tests.pipeline._pictures import PROMPT, paint, plugin, seeded
 
 FIRST = ["parse_prompt", "encode", "encode_image", "decode", "make_noise"]
 WRAPPERS = ["wrap_encode", "wrap_denoiser", "wrap_sampler", "wrap_decode"]
@@ -30,13 +30,26 @@ class Boom(Exception):
     """Somebody's own exception."""
 
 
+def fail() -> None:
+    raise Boom("at fault")
+
+
+def pass_on(inner: Callable[..., object]) -> Callable[..., object]:
+    """A wrapper that changes nothing."""
+
+    def around(*arguments: object) -> object:
+        return inner(*arguments)
+
+    return around
+
+
 class Fault:
     """Raises as long as it is on."""
 
     def __init__(self) -> None:
         self.on = True
 
-    def __call__(self) -> None:
+    def happen(self) -> None:
         if self.on:
             raise Boom("at fault")
 
@@ -44,7 +57,7 @@ class Fault:
 def fails(pipe: Pipeline, **fields: Unpack[RequestFields]) -> list[str]:
     """The notes on the Boom that a run ends with."""
     with pytest.raises(Boom) as caught:
-        pipe(PROMPT, seed=7, **fields)
+        pipe(PROMPT, **seeded(fields))
     assert str(caught.value) == "at fault"
     return caught.value.__notes__
 
@@ -52,7 +65,11 @@ def fails(pipe: Pipeline, **fields: Unpack[RequestFields]) -> list[str]:
 @pytest.mark.parametrize("hook", FIRST + WRAPPERS + FUNCTIONS + NOTIFY)
 def test_what_a_hook_raises_comes_out_as_it_is_with_plugin_and_hook(hook: str) -> None:
     fault = Fault()
-    pipe = make_pipeline(plugins=[plugin("broken", **{hook: lambda: fault()})])
+
+    def implementation() -> None:
+        fault.happen()
+
+    pipe = make_pipeline(plugins=[plugin("broken", **{hook: implementation})])
     assert fails(pipe, **IMG2IMG) == [f"raised by plugin 'broken' in its hook {hook!r}"]
     fault.on = False
     assert torch.equal(paint(pipe, **IMG2IMG), paint(make_pipeline(), **IMG2IMG))
@@ -65,14 +82,14 @@ def test_what_a_wrapper_raises_when_called_carries_its_name_alone(hook: str, inn
 
     def wrap(inner: Callable[..., object]) -> Callable[..., object]:
         def around(*arguments: object) -> object:
-            fault()
+            fault.happen()
             return inner(*arguments)
 
         return around
 
     plugins = [plugin("broken", **{hook: lambda: wrap})]
     if innocent:
-        plugins.append(plugin("innocent", **{hook: lambda: lambda inner: lambda *arguments: inner(*arguments)}))
+        plugins.append(plugin("innocent", **{hook: lambda: pass_on}))
     pipe = make_pipeline(plugins=plugins)
     assert fails(pipe) == [f"raised by plugin 'broken' in its hook {hook!r}"]
     fault.on = False
@@ -84,7 +101,7 @@ def test_what_a_factorys_function_raises_carries_its_name(hook: str) -> None:
     fault = Fault()
 
     def change(first: object, *more: object) -> object:
-        fault()
+        fault.happen()
         return first
 
     pipe = make_pipeline(plugins=[plugin("broken", **{hook: lambda: change})])
@@ -131,7 +148,7 @@ def test_what_is_registered_carries_the_name_of_its_plugin_too(kind: str) -> Non
 
 def test_what_a_guide_raises_carries_the_name_of_its_plugin() -> None:
     def guide(x: torch.Tensor, sigma: float) -> None:
-        raise Boom("at fault")
+        fail()
 
     def bring(register: Callable[..., None]) -> None:
         register("bad", lambda run, evaluate: guide)
@@ -150,7 +167,7 @@ class BrokenModel(ToyModel):
 
 
 def test_faults_of_the_core_are_not_put_down_to_the_plugins_around_it() -> None:
-    through = {hook: lambda: lambda inner: lambda *arguments: inner(*arguments) for hook in WRAPPERS}
+    through = {hook: lambda: pass_on for hook in WRAPPERS}
     pipe = make_pipeline(plugins=[plugin("innocent", **through)], model=BrokenModel())
     with pytest.raises(Boom) as caught:
         pipe(PROMPT)
@@ -184,7 +201,7 @@ PROMISED = {
 
 def complaint(pipe: Pipeline, **fields: Unpack[RequestFields]) -> HookResultError:
     with pytest.raises(HookResultError) as caught:
-        pipe(PROMPT, seed=7, **fields)
+        pipe(PROMPT, **seeded(fields))
     return caught.value
 
 
@@ -216,14 +233,15 @@ def test_a_wrapper_that_forgets_to_return_its_function_is_an_error(hook: str) ->
 @pytest.mark.parametrize("hook", ["wrap_encode", "wrap_denoiser", "wrap_decode"])
 def test_a_wrapper_that_returns_something_else_is_an_error_of_its_own_plugin(hook: str) -> None:
     odd = plugin("odd", **{hook: lambda: lambda inner: lambda *arguments: 3})
-    innocent = plugin("innocent", **{hook: lambda: lambda inner: lambda *arguments: inner(*arguments)})
+    innocent = plugin("innocent", **{hook: lambda: pass_on})
     error = complaint(make_pipeline(plugins=[odd, innocent]))
     assert str(error) == f"plugin 'odd': {hook} must return {PROMISED[hook]}, not int"
     assert not hasattr(error, "__notes__"), "it passed through 'innocent', who is not to blame"
 
 
 @pytest.mark.parametrize(
-    ("made", "came"), [(lambda *_: None, "None"), (lambda *_: iter([None]), "None"), (lambda *_: torch.zeros(2), "Tensor")]
+    ("made", "came"),
+    [(lambda *_: None, "None"), (lambda *_: iter([None]), "None"), (lambda *_: torch.zeros(2), "Tensor")],
 )
 def test_a_sampler_wrapper_that_yields_no_steps_is_an_error(made: Callable[..., object], came: str) -> None:
     error = complaint(make_pipeline(plugins=[plugin("odd", wrap_sampler=lambda: lambda inner: made)]))
@@ -257,9 +275,10 @@ def test_an_x_of_a_wrong_shape_says_after_which_step() -> None:
 
 
 def test_half_precision_is_brought_back_to_what_the_pipeline_computes_in() -> None:
-    noise = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(1)).half()
-    as_half = make_pipeline(plugins=[plugin("half", make_noise=lambda: noise)])
-    as_float = make_pipeline(plugins=[plugin("float", make_noise=lambda: noise.float())])
+    half = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(1)).half()
+    single = half.float()
+    as_half = make_pipeline(plugins=[plugin("half", make_noise=lambda: half)])
+    as_float = make_pipeline(plugins=[plugin("float", make_noise=lambda: single)])
     assert torch.equal(paint(as_half), paint(as_float))
     halved = plugin("half", wrap_decode=lambda: lambda decode: lambda latents: decode(latents).half())
     assert paint(make_pipeline(plugins=[halved])).dtype == torch.float32
@@ -275,7 +294,7 @@ def test_unequal_lengths_after_prepare_run_say_how_many_of_what() -> None:
     error = complaint(make_pipeline(plugins=[plugin("odd", prepare_run=more)]))
     assert str(error) == (
         "prepare_run (plugins: odd) must leave one seed, prompt and negative prompt per picture; "
-        "it left 2 seeds, 1 prompts and 1 negative prompts"
+        "it left 2 seeds, 1 prompts and 1 negative ones"
     )
 
 
@@ -286,14 +305,16 @@ def test_changing_the_requests_prompts_or_seeds_says_what_to_change_instead(fiel
 
     error = complaint(make_pipeline(plugins=[plugin("odd", prepare_run=change)]))
     plural = field if field == "seeds" else f"{field}s"
-    assert str(error) == f"prepare_run changed plan.request.{field} (plugins: odd); change plan.{plural}, one per picture"
+    assert (
+        str(error) == f"prepare_run changed plan.request.{field} (plugins: odd); change plan.{plural}, one per picture"
+    )
 
 
 # ── what must never stop a run ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_preview_that_fails_is_a_warning_once_and_no_preview() -> None:
-    pipe = make_pipeline(plugins=[plugin("broken", preview=lambda: Fault()())])
+    pipe = make_pipeline(plugins=[plugin("broken", preview=fail)])
     events = [event for event in pipe.stream(PROMPT, seed=7) if isinstance(event, StepDone)]
     with pytest.warns(RuntimeWarning, match="plugin 'broken' failed in preview: Boom: at fault") as warned:
         assert [event.preview() for event in events] == [()] * 6
@@ -309,7 +330,7 @@ def test_a_preview_of_a_wrong_type_is_a_warning_that_names_the_plugin() -> None:
 
 
 def test_progress_that_fails_is_a_warning_once_and_the_run_goes_on() -> None:
-    pipe = make_pipeline(plugins=[plugin("broken", progress=lambda: Fault()())])
+    pipe = make_pipeline(plugins=[plugin("broken", progress=fail)])
     with pytest.warns(RuntimeWarning, match="plugin 'broken' failed in progress: Boom: at fault") as warned:
         assert torch.equal(paint(pipe), paint(make_pipeline()))
     assert len(warned) == 1

@@ -7,7 +7,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers.models.clip.configuration_clip import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
+from transformers.models.clip.configuration_clip import CLIPConfig
 from transformers.models.clip.modeling_clip import CLIPModel
 
 from sdkit.models.architecture import TransformerArchitecture
@@ -91,10 +91,10 @@ def unet_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) ->
 def vae_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> AutoencoderKL:
     a = architecture.vae
     model = AutoencoderKL(
-        block_out_channels=a.widths,
+        block_out_channels=a.widths,  # pyright: ignore[reportArgumentType] - declared as a tuple of one
         layers_per_block=a.layers,
-        down_block_types=("DownEncoderBlock2D",) * len(a.widths),
-        up_block_types=("UpDecoderBlock2D",) * len(a.widths),
+        down_block_types=("DownEncoderBlock2D",) * len(a.widths),  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * len(a.widths),  # pyright: ignore[reportArgumentType]
         latent_channels=a.latent_channels,
     )
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
@@ -106,9 +106,9 @@ def vae_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> 
 def clip_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> CLIPModel:
     image = architecture.image
     assert image is not None
-    text = CLIPTextConfig(**_tower(architecture.text.transformer), max_position_embeddings=77, eos_token_id=49407)
-    vision = CLIPVisionConfig(**_tower(image.transformer), image_size=image.side, patch_size=image.patch)
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=image.projection)
+    text = {**_tower(architecture.text.transformer), "max_position_embeddings": 77, "eos_token_id": 49407}
+    vision = {**_tower(image.transformer), "image_size": image.side, "patch_size": image.patch}
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=image.projection)
     model = CLIPModel(config)
     model.load_state_dict({**weights, "logit_scale": torch.tensor(1.0)})
     return model.eval().requires_grad_(False)

@@ -15,7 +15,10 @@ from sdkit.models.tokenizer import plain_prompt
 from sdkit.testing.models import random_checkpoint, shared_checkpoint
 from sdkit.types import Prompt, Segment
 
-CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # batches of another size are summed in another order
+
+def assert_same(one: Tensor, other: Tensor) -> None:
+    """Batches of another size are summed in another order."""
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def load(path: Path) -> LatentDiffusion:
@@ -44,7 +47,7 @@ def test_weights_in_the_right_dtype_are_computed_with_from_the_mapped_file(tmp_p
     path = random_checkpoint(tmp_path / "m.safetensors", dtype="float32")
     file = open_checkpoint(path)
     model = sd1.load(file, detect_family(file, [sd1])[1], device=torch.device("cpu"))
-    networks = model._loaded  # pyright: ignore[reportPrivateUsage]
+    networks = model._loaded
     for part in (networks.unet, networks.vae, networks.text):
         weights = part().state_dict()
         assert all(weights[name].data_ptr() == file.tensor(key).data_ptr() for name, key in part.sources.items())
@@ -53,7 +56,7 @@ def test_weights_in_the_right_dtype_are_computed_with_from_the_mapped_file(tmp_p
 
 def test_networks_are_read_at_their_first_use_and_nothing_stays_on_the_meta_device(tmp_path: Path) -> None:
     model = load(random_checkpoint(tmp_path / "m.safetensors"))
-    networks = model._loaded  # pyright: ignore[reportPrivateUsage]
+    networks = model._loaded
     model.decode(randn(1, 4, 4, 4))
     assert [part.filled for part in (networks.unet, networks.vae, networks.text)] == [False, True, False]
     for part in (networks.unet, networks.vae, networks.text):
@@ -121,8 +124,8 @@ def test_an_unloaded_model_says_so_and_leaves_those_that_share_with_it_alone() -
 def test_long_prompts_lie_end_to_end_and_windows_do_not_depend_on_each_other(model: LatentDiffusion) -> None:
     long = model.encode_text(plain_prompt("a " * 100)).context
     assert long.shape == (1, 154, 32)
-    torch.testing.assert_close(long[:, :77], model.encode_text(plain_prompt("a " * 75)).context, **CLOSE)
-    torch.testing.assert_close(long[:, 77:], model.encode_text(plain_prompt("a " * 25)).context, **CLOSE)
+    assert_same(long[:, :77], model.encode_text(plain_prompt("a " * 75)).context)
+    assert_same(long[:, 77:], model.encode_text(plain_prompt("a " * 25)).context)
 
 
 def test_weights_move_features_away_from_the_empty_prompts(model: LatentDiffusion) -> None:
@@ -130,7 +133,7 @@ def test_weights_move_features_away_from_the_empty_prompts(model: LatentDiffusio
     empty = model.encode_text(plain_prompt("")).context
     heavy = model.encode_text(weighted(("a ", 1.0), ("red", 1.5), (" cat", -0.5))).context
     weights = torch.tensor([1.0, 1.0, 1.5, -0.5] + [1.0] * 73)[None, :, None]
-    torch.testing.assert_close(heavy, (plain - empty) * weights + empty, **CLOSE)
+    assert_same(heavy, (plain - empty) * weights + empty)
     assert (heavy - plain)[0, 2:4].abs().amax(1).min() > 0.1
     assert torch.equal(model.encode_text(weighted(("a ", 1.0), ("red cat", 1.0))).context, plain)
 
@@ -146,7 +149,7 @@ def test_only_the_first_window_of_a_long_text_is_compared_with_pictures(model: L
     scores = model.similarity(("a " * 75, "a " * 200, "a cat"), pixels)
     assert scores.shape == (3, 2)
     assert scores.abs().max() <= 1
-    torch.testing.assert_close(scores[0], scores[1])
+    assert_same(scores[0], scores[1])
     assert (scores[0] - scores[2]).abs().max() > 1e-3
 
 
@@ -161,9 +164,9 @@ def test_pictures_are_cut_and_normalised_for_clip() -> None:
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     wide = torch.zeros(1, 3, 64, 192)
     wide[..., 64:128] = 1.0
-    torch.testing.assert_close(clip_pixels(wide, 64), ((torch.ones(3, 64, 64) - mean) / std)[None])
+    assert_same(clip_pixels(wide, 64), ((torch.ones(3, 64, 64) - mean) / std)[None])
     grey = clip_pixels(torch.full((2, 3, 300, 50), 0.5), 64)
-    torch.testing.assert_close(grey, ((torch.full((2, 3, 64, 64), 0.5) - mean) / std))
+    assert_same(grey, ((torch.full((2, 3, 64, 64), 0.5) - mean) / std))
 
 
 # ── batches and threads ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,9 +181,9 @@ def test_a_picture_of_a_batch_is_what_it_is_alone(model: LatentDiffusion, size: 
     encoded = model.encode_image(decoded)
     for index in range(4):
         alone = x[index : index + 1]
-        torch.testing.assert_close(together[index : index + 1], model.predict(alone, 700.25, embedding), **CLOSE)
-        torch.testing.assert_close(decoded[index : index + 1], model.decode(alone), **CLOSE)
-        torch.testing.assert_close(encoded[index : index + 1], model.encode_image(decoded[index : index + 1]), **CLOSE)
+        assert_same(together[index : index + 1], model.predict(alone, 700.25, embedding))
+        assert_same(decoded[index : index + 1], model.decode(alone))
+        assert_same(encoded[index : index + 1], model.encode_image(decoded[index : index + 1]))
 
 
 def test_a_row_per_picture_is_the_same_as_picture_by_picture(model: LatentDiffusion) -> None:
@@ -188,8 +191,8 @@ def test_a_row_per_picture_is_the_same_as_picture_by_picture(model: LatentDiffus
     cat, dog = (model.encode_text(plain_prompt(text)) for text in ("a cat", "two dogs"))
     both = replace(cat, context=torch.cat((cat.context, dog.context)))
     together = model.predict(x, 5.0, both)
-    torch.testing.assert_close(together[:1], model.predict(x[:1], 5.0, cat), **CLOSE)
-    torch.testing.assert_close(together[1:], model.predict(x[1:], 5.0, dog), **CLOSE)
+    assert_same(together[:1], model.predict(x[:1], 5.0, cat))
+    assert_same(together[1:], model.predict(x[1:], 5.0, dog))
     assert (model.predict(x[:1], 5.0, dog) - together[:1]).abs().max() > 1e-3
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sdkit.errors import ModelNotFoundError, RequestError, UnknownModelError
-from sdkit.models import embedded, find_models, load_model, open_checkpoint, sd1
+from sdkit.models import embedded, find_checkpoint, load_model, model_files, open_checkpoint, sd1
 from sdkit.models.placement import own_dtype
 from sdkit.testing.models import shared_checkpoint
 from sdkit.types import DiffusionModel
@@ -31,11 +31,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_models_are_found_by_name(folder: Path) -> None:
-    found = find_models(folder)
-    assert [name for name in found if name != "tiny"] == ["dreams", "people/portraits"]
-    assert found["people/portraits"] == folder / "checkpoints" / "people" / "portraits.safetensors"
-    assert set(find_models(folder / "nowhere")) <= {"tiny"}
+def test_models_are_listed_by_name_and_found_by_name_or_path(folder: Path) -> None:
+    files = model_files(folder)
+    assert [file.name for file in files] == ["dreams", "people/portraits"]
+    assert files[1].path == folder / "checkpoints" / "people" / "portraits.safetensors"
+    assert files[1].size == shared_checkpoint().stat().st_size
+    assert find_checkpoint("people/portraits", folder) == find_checkpoint(str(files[1].path), folder) == files[1].path
+    assert find_checkpoint("portraits", folder) is None
+    assert model_files(folder / "nowhere") == ()
 
 
 @pytest.mark.parametrize("source", ["dreams", "dreams.safetensors", "people/portraits"])
@@ -49,9 +52,9 @@ def test_a_path_wins_over_a_name_and_keeps_dtype_and_device(folder: Path) -> Non
 
 
 def test_a_name_that_is_not_there_suggests_the_nearest(folder: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"no model file 'dream'.*Did you mean 'dreams'\?.*`sdkit models`"):
+    with pytest.raises(ModelNotFoundError, match=r"no model file 'dream'.*Did you mean 'dreams'\?"):
         load("dream", folder)
-    with pytest.raises(ModelNotFoundError, match="Names are looked for in .*checkpoints"):
+    with pytest.raises(ModelNotFoundError, match=r"no model of that name in .*`sdkit models` lists"):
         load("zzzzzz", folder)
 
 

@@ -15,7 +15,10 @@ from sdkit.testing.models import random_checkpoint
 
 oracles = pytest.importorskip("tests.models.oracles")
 
-CLOSE = {"rtol": 1e-4, "atol": 2e-5}  # float32, sums in another order
+
+def assert_same(ours: Tensor, theirs: Tensor) -> None:
+    """In float32, with sums in another order."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=2e-5)
 
 
 class Case:
@@ -55,17 +58,17 @@ def test_unet_equals_diffusers(case: Case, size: tuple[int, int]) -> None:
     ours = case.model.predict(x, 321.5, embedding)
     theirs = oracle(x, torch.tensor(321.5), embedding.context.expand(2, -1, -1)).sample
     assert theirs.std() > 0.1
-    torch.testing.assert_close(ours, theirs, **CLOSE)
+    assert_same(ours, theirs)
 
 
 def test_vae_equals_diffusers(case: Case) -> None:
     oracle = oracles.vae_oracle(case.architecture, case.weights("first_stage_model.", strip="first_stage_model."))
     pixels = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(2))
     latents = case.model.encode_image(pixels)
-    torch.testing.assert_close(latents, oracle.encode(pixels * 2 - 1).latent_dist.mode() * 0.18215, **CLOSE)
+    assert_same(latents, oracle.encode(pixels * 2 - 1).latent_dist.mode() * 0.18215)
     theirs = (oracle.decode(latents / 0.18215).sample / 2 + 0.5).clamp(0, 1)
     assert theirs.std() > 0.1
-    torch.testing.assert_close(case.model.decode(latents), theirs, **CLOSE)
+    assert_same(case.model.decode(latents), theirs)
 
 
 def test_text_tower_equals_transformers_also_with_clip_skip(case: Case) -> None:
@@ -74,10 +77,10 @@ def test_text_tower_equals_transformers_also_with_clip_skip(case: Case) -> None:
     prompt = plain_prompt("two cats, and a dog")
     ids = torch.tensor([case.model.tokenize(prompt)[0].ids])
     theirs = tower(input_ids=ids, output_hidden_states=True)
-    torch.testing.assert_close(case.model.encode_text(prompt, 1).context, theirs.last_hidden_state, **CLOSE)
+    assert_same(case.model.encode_text(prompt, 1).context, theirs.last_hidden_state)
     skipped = tower.final_layer_norm(theirs.hidden_states[-2])
     assert (skipped - theirs.last_hidden_state).abs().max() > 0.1
-    torch.testing.assert_close(case.model.encode_text(prompt, 2).context, skipped, **CLOSE)
+    assert_same(case.model.encode_text(prompt, 2).context, skipped)
 
 
 def test_similarity_equals_transformers(case: Case) -> None:
@@ -89,4 +92,4 @@ def test_similarity_equals_transformers(case: Case) -> None:
     output = oracle(input_ids=ids, pixel_values=clip_pixels(pixels, 64))
     theirs = output.text_embeds @ output.image_embeds.T
     assert (theirs[0] - theirs[1]).abs().max() > 0.01
-    torch.testing.assert_close(case.model.similarity(texts, pixels), theirs, **CLOSE)
+    assert_same(case.model.similarity(texts, pixels), theirs)

@@ -153,7 +153,7 @@ TOKENS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.wei
         ({TOKENS: torch.zeros(49408, 64)}, "text encoder gives 64 channels, but the U-Net reads 32"),
         ({TOKENS: torch.zeros(100, 32)}, "knows 100 tokens at 77 positions, not CLIP's 49408 at 77"),
         ({"model.diffusion_model.input_blocks.1.0.in_layers.2.weight": torch.zeros(20, 32, 3, 3)}, "into 32 groups"),
-        ({"model.diffusion_model.middle_block.1.transformer_blocks.1.x": torch.zeros(1)}, "transformer blocks per attention"),
+        ({"model.diffusion_model.middle_block.1.transformer_blocks.1.x": torch.zeros(1)}, "blocks per attention"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_different_is_the_reason(

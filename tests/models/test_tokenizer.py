@@ -15,6 +15,8 @@ PLAIN = [
 ]
 """Cases of the reference without weights and textual inversions: emoji, CJK and accents, windows full to the brim."""
 
+CASTLE = " oil painting of a castle on a hill at sunset,"
+
 
 @pytest.fixture(scope="module")
 def tokenizer() -> ClipTokenizer:
@@ -41,8 +43,7 @@ def test_enough_cases_are_compared() -> None:
     ("name", "segments"),
     [
         ("nested_mix", [("a ", 0.8), ("red", 1.2), (" car", 0.8), (" on ", 1.0), ("grass", 1.1 * 1.1)]),
-        ("long_weighted", [("a ", 1.0), *([("detailed", 1.2), (" oil painting of a castle on a hill at sunset, a ", 1.0)] * 8),
-                           ("detailed", 1.2), (" oil painting of a castle on a hill at sunset,", 1.0)]),
+        ("long_weighted", [*([("a ", 1.0), ("detailed", 1.2), (CASTLE, 1.0), (" ", 1.0)] * 9)]),
     ],
 )  # fmt: skip
 def test_weights_and_cuts_are_those_of_the_reference(
@@ -96,11 +97,11 @@ def test_ids_follow_the_tokenizer_of_transformers_5(tokenizer: ClipTokenizer) ->
     from sdkit.models.tokenizer import merges_and_vocabulary
 
     merges, vocabulary = merges_and_vocabulary()
-    oracle = CLIPTokenizer(vocab=vocabulary, merges=merges)
+    oracle = CLIPTokenizer(vocab=vocabulary, merges=merges)  # pyright: ignore[reportArgumentType] - pairs are right
     texts = [
         "A Photo of a CAT, 35mm!!", "don't we'll I'VE", "1234 a1b2 x²", "ΣΑΣ Σας", "東京タワー", "a\u200bb\x00c\x07",
-        "e\u0301 vs é", "👩\u200d👩\u200d👧 🚀", "\t two\n\nlines  ", "<|endoftext|> <|startoftext|>x", "ﬁne Ⅳ ½", "नमस्ते مرحبا",
-        "'s''s ...'t", "\ud7ff\ue000\U0010ffff", "a" * 300,
+        "e\u0301 vs é", "👩\u200d👩\u200d👧 🚀", "\t two\n\nlines  ", "<|endoftext|> <|startoftext|>x", "ﬁne Ⅳ ½",
+        "नमस्ते مرحبا", "'s''s ...'t", "\ud7ff\ue000\U0010ffff", "a" * 300,
     ]  # fmt: skip
     assert [tokenizer.ids(text) for text in texts] == [
         oracle(text, add_special_tokens=False)["input_ids"] for text in texts

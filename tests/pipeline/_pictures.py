@@ -23,9 +23,14 @@ def pixels(result: Result) -> torch.Tensor:
 
 def paint(pipe: Pipeline, prompt: str = PROMPT, **fields: Unpack[RequestFields]) -> torch.Tensor:
     """The pixels of a run; its seed is 7 unless said otherwise."""
-    if "seeds" not in fields:
-        fields.setdefault("seed", 7)
-    return pixels(pipe(prompt, **fields))
+    return pixels(pipe(prompt, **seeded(fields)))
+
+
+def seeded(fields: RequestFields) -> RequestFields:
+    """The fields with seed 7, unless they say otherwise."""
+    if "seeds" in fields:
+        return fields
+    return {"seed": 7, **fields}
 
 
 def plugin(name: str, **hooks: Callable[..., object]) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""The stages by hand: encode, sample, decode give what a call gives, bit for bit, the record in the picture included."""
+"""The stages by hand: encode, sample, decode give what a call gives, bit for bit, also the record in the picture."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sdkit
 from sdkit.errors import RequestError
 from sdkit.images import Image
 from sdkit.pipeline import Pipeline
-from sdkit.request import RequestFields
+from sdkit.request import Request, RequestFields
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import Run, RunPlan
-from tests.pipeline._pictures import PROMPT, paint, pixels, plugin
+from tests.pipeline._pictures import PROMPT, paint, pixels, plugin, seeded
 
 PICTURE = Image(torch.randint(256, (3, 32, 32), generator=torch.Generator().manual_seed(0)) / 255)
 MASK = Image((torch.arange(32) < 16).float().expand(3, 32, 32).contiguous())
@@ -44,11 +44,11 @@ SAMPLED: dict[str, RequestFields] = {
 def test_by_hand_is_bit_identical_to_a_call(fields: RequestFields, colours: bool) -> None:
     pipe = make_pipeline(plugins=[plugin("colours", transform_prompt=transform_prompt)] if colours else [])
     prompt = "a COLOUR circle" if colours else PROMPT
-    seeded: RequestFields = fields if "seeds" in fields else {**fields, "seed": 7}
-    whole = pipe(prompt, negative_prompt="a star", **seeded)
-    cond = pipe.encode(prompt, negative="a star", **seeded)
-    latents = pipe.sample(cond, **seeded)
+    fields = seeded(fields)
+    cond = pipe.encode(prompt, negative="a star", **fields)
+    latents = pipe.sample(cond, **fields)
     images = pipe.decode(latents)
+    whole = pipe(Request(prompt=prompt, **fields), negative_prompt="a star")
     assert torch.equal(latents.tensor, whole.latents.tensor)
     assert latents.seeds == whole.seeds
     assert torch.equal(torch.stack([image.pixels for image in images]), pixels(whole))
@@ -108,7 +108,9 @@ def test_bare_tensors_decode_too() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (1, 3, 4, 4)])
 def test_tensors_of_another_shape_are_an_error_that_shows_both(shape: tuple[int, ...]) -> None:
-    with pytest.raises(RequestError, match=rf"latents of 'toy' are \[B, 4, H, W\], not \[{', '.join(map(str, shape))}\]"):
+    with pytest.raises(
+        RequestError, match=rf"latents of 'toy' are \[B, 4, H, W\], not \[{', '.join(map(str, shape))}\]"
+    ):
         make_pipeline().decode(torch.zeros(shape))
 
 
@@ -152,7 +154,9 @@ def test_encode_image_and_back() -> None:
     assert latents.tensor.shape == (1, 4, 5, 4), "cut to multiples of 8"
     assert torch.equal(latents.tensor, torch.full((1, 4, 5, 4), -0.5))
     assert torch.equal(pipe.decode(latents)[0].pixels, torch.full((3, 40, 32), 0.25))
-    assert torch.equal(pipe.encode_image(Image(flat).to_pil()).tensor, pipe.encode_image(Image(flat[:, :40, :32]).to_pil()).tensor)
+    assert torch.equal(
+        pipe.encode_image(Image(flat).to_pil()).tensor, pipe.encode_image(Image(flat[:, :40, :32]).to_pil()).tensor
+    )
 
 
 @pytest.mark.parametrize("prediction", ["eps", "flow"])

@@ -12,7 +12,7 @@ from sdkit.images import Image
 from sdkit.request import Request, RequestFields
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import StepDone
-from tests.pipeline._pictures import PROMPT, paint
+from tests.pipeline._pictures import PROMPT, paint, seeded
 
 PICTURE = Image(torch.randint(256, (3, 32, 32), generator=torch.Generator().manual_seed(0)) / 255)
 LEFT = (torch.arange(32) < 16).float()
@@ -70,22 +70,24 @@ def test_a_mask_keeps_exactly_what_is_black(sampler: str, prediction) -> None:
     pipe = make_pipeline(model=ToyModel(prediction=prediction))
     start = pipe.encode_image(PICTURE).tensor
     fields: RequestFields = {"init_image": PICTURE, "mask": mask(LEFT), "denoise": 0.8, "sampler": sampler, "count": 2}
-    latents = pipe(PROMPT, seed=7, **fields).latents.tensor
+    latents = pipe(PROMPT, **seeded(fields)).latents.tensor
     assert torch.equal(latents[..., 2:], start[..., 2:].expand(2, -1, -1, -1)), "black keeps"
     assert (latents[..., :2] - start[..., :2]).abs().mean() > 0.1, "white changes"
 
 
 def test_a_white_mask_is_no_mask_and_a_black_one_keeps_all() -> None:
     pipe = make_pipeline()
-    fields: RequestFields = {"init_image": PICTURE, "denoise": 0.8}
     white, black = mask(torch.ones(32)), mask(torch.zeros(32))
-    assert torch.equal(paint(pipe, mask=white, **fields), paint(pipe, **fields))
+    unmasked = paint(pipe, init_image=PICTURE, denoise=0.8)
+    assert torch.equal(paint(pipe, init_image=PICTURE, denoise=0.8, mask=white), unmasked)
     start = pipe.encode_image(PICTURE).tensor
-    assert torch.equal(pipe(PROMPT, mask=black, **fields).latents.tensor, start)
+    assert torch.equal(pipe(PROMPT, init_image=PICTURE, denoise=0.8, mask=black).latents.tensor, start)
 
 
 def test_a_mask_of_another_size_is_an_error_that_shows_both() -> None:
-    with pytest.raises(RequestError, match="the mask is 16×32, but the initial image is 32×32; they must have the same"):
+    with pytest.raises(
+        RequestError, match="the mask is 16×32, but the initial image is 32×32; they must have the same"
+    ):
         make_pipeline()(PROMPT, init_image=PICTURE, mask=mask(torch.ones(16)), denoise=0.5)
 
 
@@ -100,7 +102,9 @@ def test_a_picture_is_read_from_its_file_and_may_not_change_until_then(tmp_path:
     path = PICTURE.save(tmp_path / "start.png")
     request = Request(prompt=PROMPT, seed=7, init_image=path, denoise=0.5)
     read = Image.from_pil(PICTURE.to_pil())
-    assert torch.equal(paint(make_pipeline(), init_image=read, denoise=0.5), make_pipeline()(request).images[0].pixels[None])
+    assert torch.equal(
+        paint(make_pipeline(), init_image=read, denoise=0.5), make_pipeline()(request).images[0].pixels[None]
+    )
     Image(torch.zeros(3, 32, 32)).save(path, overwrite=True)
     with pytest.raises(ImageError, match=r"start.png' is not the one that the request was made with: it has changed"):
         make_pipeline()(request)

@@ -11,7 +11,7 @@ import torch
 from sdkit.errors import HookResultError, NonFiniteError, SamplingError
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import Denoiser, Embedding, Noise, Prediction, Step
+from sdkit.types import Denoiser, Embedding, Noise, Prediction, Step, StepDone
 from tests.pipeline._pictures import PROMPT, paint, plugin
 
 NAN = float("nan")
@@ -32,10 +32,10 @@ def test_nan_from_the_model_says_at_which_step_and_sigma() -> None:
     pipe = make_pipeline(model=model)
     with pytest.raises(NonFiniteError) as caught:
         pipe(PROMPT)
-    steps = [event.step for event in make_pipeline().stream(PROMPT) if hasattr(event, "step")]  # pyright: ignore[reportAttributeAccessIssue]
-    assert (caught.value.step, caught.value.sigma) == (3, steps[3].sigma)
+    step = [event.step for event in make_pipeline().stream(PROMPT) if isinstance(event, StepDone)][3]
+    assert (caught.value.step, caught.value.sigma) == (3, step.sigma)
     assert str(caught.value) == (
-        f"NaN or infinity after step 3 (sigma {steps[3].sigma:.4g} → {steps[3].sigma_next:.4g}), from the sampler 'euler' "
+        f"NaN or infinity after step 3 (sigma {step.sigma:.4g} → {step.sigma_next:.4g}), from the sampler 'euler' "
         'or what it called. If the model computes in float16, load it with dtype="float32".'
     )
     model.broken = False
@@ -53,7 +53,9 @@ SPOILERS: dict[str, dict[str, Callable[..., object]]] = {
         "adjust_prediction": lambda: lambda prediction, sigma: replace(prediction, denoised=prediction.denoised * NAN)
     },
     "wrap_encode": {
-        "wrap_encode": lambda: lambda encode: lambda prompt: replace(encode(prompt), context=torch.full((1, 77, 12), NAN))
+        "wrap_encode": lambda: (
+            lambda encode: lambda prompt: replace(encode(prompt), context=torch.full((1, 77, 12), NAN))
+        )
     },
     "make_noise": {"make_noise": lambda run: torch.full(run.shape, NAN)},
 }
@@ -80,7 +82,7 @@ def test_nan_in_a_finished_picture_names_the_plugins_that_change_pictures(
     hook: str, function: Callable[..., object]
 ) -> None:
     pipe = make_pipeline(plugins=[plugin("spoiler", **{hook: function}), plugin("innocent", sample_step=lambda: None)])
-    with pytest.raises(NonFiniteError, match="Plugins that change pictures: spoiler$"):
+    with pytest.raises(NonFiniteError, match=r"Plugins that change pictures: spoiler$"):
         pipe(PROMPT)
 
 
@@ -136,7 +138,11 @@ def noisy(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], noise: 
         (no_generator, HookResultError, "plugin 'bringer': sampler 'odd' must yield Step, not None"),
         (tensors, HookResultError, "plugin 'bringer': sampler 'odd' must yield Step, not Tensor"),
         (nothing, HookResultError, "plugin 'bringer': sampler 'odd' must yield Step, not None"),
-        (too_small, HookResultError, r"after step 0, the sampler 'odd' .* left x as \[1, 4, 3, 4\] instead of \[1, 4, 4, 4\]"),
+        (
+            too_small,
+            HookResultError,
+            r"after step 0, the sampler 'odd' .* left x as \[1, 4, 3, 4\] instead of \[1, 4, 4, 4\]",
+        ),
         (noisy, SamplingError, "sampler 'odd' declared noise=\"none\" but asked for noise .*; register it with noise="),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -155,6 +161,6 @@ def test_only_x_of_a_step_may_be_assigned() -> None:
         step.prediction = Prediction(step.x, step.x)
 
     pipe = make_pipeline(plugins=[plugin("wrong", sample_step=replace_prediction)])
-    with pytest.raises(AttributeError, match="Step.prediction cannot be assigned; only Step.x can") as caught:
+    with pytest.raises(AttributeError, match=r"Step\.prediction cannot be assigned; only Step\.x can") as caught:
         pipe(PROMPT)
     assert caught.value.__notes__ == ["raised by plugin 'wrong' in its hook 'sample_step'"]

@@ -13,7 +13,7 @@ from sdkit.errors import ModelError, NameTakenError, PluginHookError, UnknownNam
 from sdkit.pipeline import Pipeline
 from sdkit.settings import Settings
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import DiffusionModel, Step, StepDone
+from sdkit.types import DiffusionModel, Finished, Step, StepDone
 from tests.pipeline._pictures import PROMPT, paint, plugin
 
 
@@ -57,9 +57,9 @@ def test_two_pipelines_do_not_see_each_others_plugins() -> None:
     model = ToyModel()
     one, other, plain = (make_pipeline(plugins=given, model=model) for given in ([dark], [light], []))
     streams = [pipe.stream(PROMPT, seed=7) for pipe in (one, other)]
-    for events in zip(*streams, strict=True):  # at the same time, too
-        last = events
-    assert [event.result.images[0].pixels.max() for event in last] == [0, 1]  # pyright: ignore[reportAttributeAccessIssue, reportPossiblyUnbound]
+    *_, last = zip(*streams, strict=True)  # at the same time, too
+    results = [event.result for event in last if isinstance(event, Finished)]
+    assert [result.images[0].pixels.max() for result in results] == [0, 1]
     assert torch.equal(paint(plain), paint(make_pipeline()))
 
 
@@ -107,31 +107,32 @@ def test_a_pipeline_says_what_it_is() -> None:
 
 
 @pytest.fixture
-def trace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """A pipeline that prints its hook calls; logging is put back afterwards."""
+def tracing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Turns the trace on, and puts logging back afterwards."""
     log = logging.getLogger("sdkit.hooks")
     handlers, propagate, level = log.handlers[:], log.propagate, log.level
     monkeypatch.setenv("SDKIT_TRACE_HOOKS", "1")
-    monkeypatch.setenv("SDKIT_PLUGINS", "none")
-    yield Pipeline(ToyModel(), plugins=[plugin("mine", sample_step=lambda step: None)])
+    log.handlers.clear()
+    yield
     log.handlers[:], log.propagate = handlers, propagate
     log.setLevel(level)
 
 
-def test_sdkit_trace_hooks_prints_every_call_with_tensors_summarised(
-    trace: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert torch.equal(paint(trace), paint(make_pipeline()))
+@pytest.mark.usefixtures("tracing")
+def test_sdkit_trace_hooks_prints_every_call_with_tensors_summarised(capsys: pytest.CaptureFixture[str]) -> None:
+    traced = paint(make_pipeline(plugins=[plugin("mine", sample_step=lambda step: None)]))
     lines = capsys.readouterr().err.splitlines()
     hooks = [line.split(" · ")[1].partition("(")[0] for line in lines]
     assert [hooks.count(name) for name in ("encode", "sample_step", "decode", "finish_image")] == [2, 6, 1, 1]
     (decode,) = (line for line in lines if " · decode(" in line)
-    assert decode.startswith("sdkit.builtin.stages · decode(latents=Latents(tensor=float32[1×4×4×4])")
+    assert decode.startswith("sdkit.builtin.stages · decode(latents=Latents(tensor=float32[1×4×4×4], ")
     assert "→ float32[1×3×32×32]" in decode
     (first, *_) = (line for line in lines if "sample_step" in line)
     assert first.startswith("mine · sample_step(step=Step(index=0, sigma=")
     assert "x=float32[1×4×4×4]" in first
+    assert "encode(prompt=Prompt(text='a red circle')" in "\n".join(lines)
     assert max(map(len, lines)) < 400
+    assert torch.equal(traced, paint(make_pipeline()))
 
 
 def test_without_it_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

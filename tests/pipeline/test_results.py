@@ -106,7 +106,7 @@ def test_the_consumers_time_is_not_counted_as_sampling() -> None:
 
 def test_notebooks_show_the_pictures_side_by_side() -> None:
     result = make_pipeline()(PROMPT, count=2)
-    shown = PILImage.open(io.BytesIO(result._repr_png_()))  # noqa: SLF001 - what notebooks call
+    shown = PILImage.open(io.BytesIO(result._repr_png_()))
     assert shown.width >= 64
     assert shown.height >= 32
 

@@ -14,7 +14,19 @@ import sdkit
 from sdkit.errors import Cancelled, RequestError
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import CancelToken, Denoiser, Embedding, Event, Finished, Noise, Result, Run, Step, StepDone
+from sdkit.types import (
+    CancelToken,
+    Denoiser,
+    Embedding,
+    Event,
+    Finished,
+    ImagesDone,
+    Noise,
+    Result,
+    Run,
+    Step,
+    StepDone,
+)
 from tests.pipeline._pictures import PROMPT, paint
 
 
@@ -45,7 +57,8 @@ class Slow(ToyModel):
 
 def many(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], noise: Noise, /) -> Iterator[Step]:
     """A sampler of one step with a thousand evaluations."""
-    for _ in range(1000):
+    prediction = denoise(x, sigmas[0])
+    for _ in range(999):
         prediction = denoise(x, sigmas[0])
     yield Step(0, sigmas[0], sigmas[-1], x, prediction, prediction.denoised)
 
@@ -165,13 +178,15 @@ def test_finished_batches_stay_when_a_later_one_is_stopped() -> None:
     pipe = make_pipeline(plugins=[ends])
     kept: list[torch.Tensor] = []
     token = CancelToken()
-    with pytest.raises(Cancelled):
+
+    def consume() -> None:
         for event in pipe.stream(PROMPT, seed=7, count=4, batch_size=2, cancel=token):
-            if hasattr(event, "images") and not isinstance(event, Finished) and event.first == 0:
-                pictures = getattr(event, "images")  # noqa: B009 - RunStarted has a number under this name
-                if isinstance(pictures, tuple):
-                    kept = [image.pixels for image in pictures]
-                    token.cancel()
+            if isinstance(event, ImagesDone):
+                kept.extend(image.pixels for image in event.images)
+                token.cancel()
+
+    with pytest.raises(Cancelled):
+        consume()
     assert torch.equal(torch.stack(kept), paint(make_pipeline(), count=2))
     assert [result is not None for result, _ in ends.told] == [True, False]
 

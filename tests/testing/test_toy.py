@@ -19,12 +19,14 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> float:
 def test_the_prompt_decides_the_picture_and_the_seed_the_rest(prediction) -> None:
     pipe = make_pipeline(model=ToyModel(prediction=prediction))
     red, blue, other_red = paint(pipe, "red"), paint(pipe, "blue"), paint(pipe, "red", seed=8)
-    assert 0 < distance(red, other_red) < 0.3 * distance(red, blue)
+    assert 0 < distance(red, other_red) < 0.5 * distance(red, blue)
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
 def test_eps_and_v_are_two_ways_of_saying_the_same(prediction) -> None:
-    eps, other = (make_pipeline(model=ToyModel(prediction=kind))("red", seed=7).latents.tensor for kind in ("eps", prediction))
+    eps, other = (
+        make_pipeline(model=ToyModel(prediction=kind))("red", seed=7).latents.tensor for kind in ("eps", prediction)
+    )
     torch.testing.assert_close(eps, other, atol=2e-4, rtol=1e-4)
 
 

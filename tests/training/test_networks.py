@@ -16,6 +16,7 @@ from training.export import LATENT_SCALE, fold_whitening, unet_weights, vae_weig
 from training.fused import build_kernel, fuse
 from training.mixed import WorkingCopy
 from training.optim import MuonAdam, orthogonalise
+from training.parallel import Exchange
 from training.tokens import Tokens
 from training.unet import UNetRecipe, build_unet, rate_at
 from training.vae import VaeRecipe, build_vae
@@ -83,8 +84,8 @@ def test_the_working_copy_computes_what_the_model_does_and_learns(tmp_path: Path
     x, times, text = torch.randn(2, 4, 8, 8), torch.tensor([10, 900]), torch.randn(2, 77, 32)
     with torch.no_grad():
         plain = unet(x, times, text).sample
-    working = WorkingCopy(unet, tmp_path)
-    optimizer = MuonAdam(unet, 1e-3)
+    working = WorkingCopy(unet, tmp_path, Exchange())
+    optimizer = MuonAdam(unet, 1e-3, Exchange())
     losses = []
     for _ in range(8):
         guess = working.model(x.bfloat16(), times, text.bfloat16()).sample.float()

@@ -13,9 +13,7 @@ import sdkit
 import sdkit_restart
 from sdkit.errors import RequestError
 from sdkit.sampling import SeededNoise, ddim_step, noise_for
-from sdkit.testing import make_pipeline
-from sdkit.testing.denoisers import GaussianDenoiser, RecordingDenoiser, log_sigmas
-from sdkit.testing.samplers import assert_sampler_ok
+from sdkit.testing import GaussianDenoiser, RecordingDenoiser, assert_sampler_ok, log_sigmas, make_pipeline
 from sdkit.types import Denoiser, Prediction, Run, Step, StepDone
 from sdkit_restart.sampler import noise_of, restart, with_restarts
 from sdkit_restart.segments import Segment
@@ -50,7 +48,7 @@ def test_noise_brings_gaussian_data_to_the_variance_that_they_have_at_t_max(flow
     x = mean + std * SeededNoise((1,), shape).start().double()
     list(
         restart(
-            Watching(), x, log_sigmas(0.9, 0.05, 40), SeededNoise((2,), shape), segments=(Segment(3, 1, 0.1, 0.777),)
+            Watching(), x, log_sigmas(0.9, 0.05, 40), SeededNoise((2,), shape), segments=(Segment(3, 1, 0.5, 0.777),)
         )
     )
     expected_mean, expected_std = gauss.marginal(0.777)
@@ -80,13 +78,14 @@ def euler(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iter
 
 def test_edits_of_a_step_reach_the_sampler_inside():
     sigmas, noise = log_sigmas(10.0, 0.1, 4), SeededNoise((0,), (1, 2, 2))
-    steps = with_restarts(euler, (Segment(3, 1, 0.1, 2.0),), noise)(
-        GaussianDenoiser(0.0, 1.0), torch.ones(1, 1, 2, 2), sigmas
-    )
+    gauss = GaussianDenoiser(0.0, 1.0)
+    steps = with_restarts(euler, (Segment(3, 1, 0.1, 2.0),), noise)(gauss, torch.ones(1, 1, 2, 2), sigmas)
     before: Step | None = None
     for step in steps:
         if before is not None:
             assert torch.equal(step.x_in, before.x)
+        if step.sigma_next < step.sigma:  # the first step of a restart predicts after the noise
+            assert torch.equal(step.denoised, gauss(step.x_in, step.sigma).denoised)
         step.x = step.x + 1.0
         before = step
 
@@ -137,7 +136,10 @@ def test_the_steps_of_the_sampler_by_name_are_counted_on_through_its_restarts():
 
 
 def test_restarts_draw_noise_of_their_own():
-    """The starting noise and the inner sampler's come from the seeds, too; the same numbers twice would add up."""
+    """The starting noise and the inner sampler's come from the seeds, too; the same numbers twice would add up.
+
+    And each of the two images has its own.
+    """
     runs: list[Run] = []
 
     class Listening:
@@ -145,13 +147,12 @@ def test_restarts_draw_noise_of_their_own():
         def wrap_sampler(self, run: Run) -> None:
             runs.append(run)
 
-    make_pipeline([sdkit_restart, Listening()])("a star", seed=3, width=256, height=256)
+    make_pipeline([sdkit_restart, Listening()])("a star", seeds=[3, 4], width=256, height=256)
     run, mine, inner = runs[0], noise_of(runs[0]), noise_for(runs[0], "white", "euler")
     assert run.noise is not None
-    draws = torch.stack([run.noise, *(inner(1.0, 0.5) for _ in range(3)), *(mine(1.0, 0.5) for _ in range(3))]).flatten(
-        1
-    )
-    assert torch.corrcoef(draws).fill_diagonal_(0).abs().max() < 0.08  # 4,096 numbers each: 5 standard deviations
+    draws = [run.noise, *(inner(1.0, 0.5) for _ in range(3)), *(mine(1.0, 0.5) for _ in range(3))]
+    correlations = torch.corrcoef(torch.cat(draws).flatten(1))
+    assert correlations.fill_diagonal_(0).abs().max() < 0.08  # 4,096 numbers each: 5 standard deviations
 
 
 def test_restarting_the_restart_sampler_is_refused():

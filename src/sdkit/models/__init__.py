@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sdkit.models.families import Declined, Detection, ModelFamily, detect_family
     from sdkit.models.inspection import Inspection, inspect_file
     from sdkit.models.latent_diffusion import LatentDiffusion
-    from sdkit.models.loading import find_models, load_model
     from sdkit.models.library import ModelFile, find_checkpoint, model_files
     from sdkit.models.loading import load_model
     from sdkit.models.sd1_family import sd1
@@ -57,8 +56,6 @@ _HOMES = {
     "ModelFile": "library",
     "find_checkpoint": "library",
     "model_files": "library",
-    "load_model": "loading",
-    "find_models": "loading",
     "load_model": "loading",
     "sd1": "sd1_family",
     "ClipTokenizer": "tokenizer",

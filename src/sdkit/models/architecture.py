@@ -22,10 +22,10 @@ class Unrecognised(Exception):
 class UNetArchitecture:
     """A U-Net of the LDM kind. Levels are listed from the finest to the coarsest.
 
-    `widths`: channels per level. `layers`: residual blocks per level on the way down (one more on the way up). `depths`:
-    transformer blocks after each residual block, by level, 0 for none. `middle_depth`: those in the middle. `heads`:
-    attention heads by level. `context`: channels of the text embedding. `linear_projections`: whether attention sits
-    between linear layers (SD2, SDXL) or 1×1 convolutions (SD1).
+    `widths`: channels per level. `layers`: residual blocks per level on the way down (one more on the way up).
+    `depths`: transformer blocks after each residual block, by level, 0 for none. `middle_depth`: those in the middle.
+    `heads`: attention heads by level. `context`: channels of the text embedding. `linear_projections`: whether
+    attention sits between linear layers (SD2, SDXL) or 1×1 convolutions (SD1).
     """
 
     in_channels: int
@@ -41,7 +41,8 @@ class UNetArchitecture:
 
 @dataclass(frozen=True)
 class VaeArchitecture:
-    """A convolutional autoencoder of the LDM kind; `widths` per level, finest first; `layers` per level in the encoder."""
+    """A convolutional autoencoder of the LDM kind; `widths` per level, finest first; `layers` per level in the
+    encoder."""
 
     widths: tuple[int, ...]
     layers: int

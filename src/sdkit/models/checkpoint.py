@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from sdkit.errors import CheckpointError, ModelNotFoundError
 from sdkit.models.header import Header, read_header
@@ -112,7 +112,7 @@ class SafetensorsFile:
         if key not in self._infos:
             raise KeyError(key)
         with self._lock:
-            return self._open().get_tensor(key)
+            return cast("torch.Tensor", self._open().get_tensor(key))  # pyright: ignore[reportUnknownMemberType]
 
     def sha256(self) -> str:
         with self._lock:

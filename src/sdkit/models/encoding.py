@@ -14,10 +14,11 @@ from sdkit.types import TokenChunk
 
 
 def encode_chunks(tower: ClipText, chunks: Sequence[TokenChunk], empty: TokenChunk, clip_skip: int) -> Tensor:
-    """Windows → `[1, 77·n, C]`, encoded in one batch and laid end to end; the final norm is applied whatever the clip skip.
+    """Windows → `[1, 77·n, C]`, encoded in one batch and laid end to end; the final norm is applied whatever the clip
+    skip.
 
-    A token's weight moves its features away from those at the same place of the empty prompt:
-    z = (z − z_empty)·w + z_empty. Where every weight is 1, nothing is done. Raises RequestError if `clip_skip` leaves no layer.
+    A token's weight moves its features away from those at the same place of the empty prompt: z = (z − z_empty)·w +
+    z_empty. Where every weight is 1, nothing is done. Raises RequestError if `clip_skip` leaves no layer.
     """
     layers = len(tower.encoder.layers)
     if clip_skip > layers:

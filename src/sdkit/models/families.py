@@ -1,7 +1,8 @@
 """Model families: who recognises a checkpoint, why, and who loads it.
 
-A family looks at names and shapes only, never at metadata, which anybody can write. It answers with a `Detection`, which
-carries the evidence, or with `Declined`, which carries the reason, so that "unknown model" can always be explained.
+A family looks at names and shapes only, never at metadata, which anybody can write. It answers with a `Detection`,
+which carries the evidence, or with `Declined`, which carries the reason, so that "unknown model" can always be
+explained.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class ModelFamily(Protocol):
         device: torch.device,
         dtype: torch.dtype | Literal["auto"],
     ) -> DiffusionModel:
-        """Build the model. It reads from `file` when it needs to, so the file must stay open as long as the model is used.
+        """Build the model. It reads from `file` when it needs to, so the file must stay open as long as the model is
+        used.
 
         `dtype`: in which the noise predictor computes; "auto" is float32 on the CPU and the file's own elsewhere.
         """
@@ -76,7 +78,8 @@ class ModelFamily(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the families said of a file: the first that recognised it, or why each declined and what the file looks like."""
+    """What the families said of a file: the first that recognised it, or why each declined and what the file looks
+    like."""
 
     family: ModelFamily | None = None
     detection: Detection | None = None

@@ -1,8 +1,8 @@
 """The header of a safetensors file, parsed with strict bounds; knows what other kinds of file look like.
 
-Only the standard library is used, so that names, shapes and metadata are at hand without torch. The checks are those that
-the format demands: a header of at most 100 MB that fits into the file, a JSON object without duplicate names, known dtypes,
-and tensors that fill the rest of the file exactly, without gaps and without sharing bytes.
+Only the standard library is used, so that names, shapes and metadata are at hand without torch. The checks are those
+that the format demands: a header of at most 100 MB that fits into the file, a JSON object without duplicate names,
+known dtypes, and tensors that fill the rest of the file exactly, without gaps and without sharing bytes.
 """
 
 from __future__ import annotations
@@ -108,12 +108,13 @@ class _Reader:
         length = int.from_bytes(start[:8], "little")
         if length > MAX_HEADER_BYTES:
             raise CheckpointError(
-                f"{self.path} is not a safetensors file, or damaged: it claims a header of {length:,} bytes, and at most "
-                f"{MAX_HEADER_BYTES:,} are allowed. {_FETCH_AGAIN}"
+                f"{self.path} is not a safetensors file, or damaged: it claims a header of {length:,} bytes, and at "
+                f"most {MAX_HEADER_BYTES:,} are allowed. {_FETCH_AGAIN}"
             )
         if 8 + length > self.size:
             raise CheckpointError(
-                f"{self.path} is cut off in its header: {8 + length:,} bytes expected, {self.size:,} found. {_FETCH_AGAIN}"
+                f"{self.path} is cut off in its header: {8 + length:,} bytes expected, {self.size:,} found. "
+                f"{_FETCH_AGAIN}"
             )
         self.stream.seek(8)
         return self.check(self.parse(self.stream.read(length)), self.size - 8 - length)
@@ -129,7 +130,7 @@ class _Reader:
 
     def check(self, parsed: dict[str, object], data_size: int) -> Header:
         metadata: dict[str, str] = {}
-        said = parsed.pop("__metadata__", None) or {}
+        said: object = parsed.pop("__metadata__", None) or {}
         if not isinstance(said, dict):
             raise self.damaged("its metadata is no JSON object")
         for key, value in cast("dict[str, object]", said).items():
@@ -167,7 +168,8 @@ class _Reader:
         begin, end = offsets
         if bits % 8 or end - begin != bits // 8:
             raise self.damaged(
-                f"tensor {_short(name)} of shape {list(shape)} in {dtype} needs {bits // 8:,} bytes, but has {end - begin:,}"
+                f"tensor {_short(name)} of shape {list(shape)} in {dtype} needs {bits // 8:,} bytes, "
+                f"but has {end - begin:,}"
             )
         return Entry(dtype, shape, begin, end)
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Inspection:
     """What a file holds and what it was taken for.
 
-    `family` and `prediction` are None if no family recognised it; then `looks_like` may say what it is. `why`: the evidence.
-    `declined`: the reason of each family that was asked and declined. `parts`: parameters per network; `other` counts the
-    rest. `dtypes`: parameters per dtype. `auto_v2`: the short hash that model sites use.
+    `family` and `prediction` are None if no family recognised it; then `looks_like` may say what it is. `why`: the
+    evidence. `declined`: the reason of each family that was asked and declined. `parts`: parameters per network;
+    `other` counts the rest. `dtypes`: parameters per dtype. `auto_v2`: the short hash that model sites use.
     """
 
     path: Path
@@ -49,7 +49,8 @@ class Inspection:
 def inspect_file(source: str | Path | CheckpointFile, families: Iterable[ModelFamily]) -> Inspection:
     """Look into a model file: reads its header, hashes it, and asks the families; needs no torch.
 
-    Raises ModelNotFoundError and CheckpointError like `open_checkpoint`; a sound file that nobody recognises is no error.
+    Raises ModelNotFoundError and CheckpointError like `open_checkpoint`; a sound file that nobody recognises is no
+    error.
     """
     file = open_checkpoint(source) if isinstance(source, str | Path) else source
     verdict = ask_families(file, families)

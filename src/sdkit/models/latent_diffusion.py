@@ -44,8 +44,8 @@ class Networks:
 class LatentDiffusion:
     """A `DiffusionModel` of the Stable Diffusion kind. Thread-safe; each network is read at its first use.
 
-    The noise predictor computes in `dtype`; text encoder and VAE always in float32. `latent_scale`: what the VAE's latents are
-    multiplied by. The file stays open as long as the model is used.
+    The noise predictor computes in `dtype`; text encoder and VAE always in float32. `latent_scale`: what the VAE's
+    latents are multiplied by. The file stays open as long as the model is used.
     """
 
     def __init__(self, file: CheckpointFile, spec: ModelSpec, networks: Networks, *, latent_scale: float) -> None:
@@ -119,8 +119,8 @@ class LatentDiffusion:
     def similarity(self, texts: tuple[str, ...], pixels: Tensor) -> Tensor:
         """Cosine similarity of CLIP's text and image features, `[len(texts), B]`, on the CPU.
 
-        `pixels`: `[B, 3, H, W]` in 0…1, any size. Of a text, the first 75 tokens count. Raises ModelError if the file has
-        no image tower.
+        `pixels`: `[B, 3, H, W]` in 0…1, any size. Of a text, the first 75 tokens count. Raises ModelError if the file
+        has no image tower.
         """
         networks = self._loaded
         if networks.image is None:
@@ -135,7 +135,8 @@ class LatentDiffusion:
         return (words @ pictures.T).cpu()
 
     def to(self, device: str = "auto", dtype: str = "auto") -> LatentDiffusion:
-        """This model on another device or in another dtype; itself if nothing changes. What stays the same is shared."""
+        """This model on another device or in another dtype; itself if nothing changes. What stays the same is
+        shared."""
         place = choose_device(device)
         networks = self._loaded
         wanted = choose_dtype(dtype) or own_dtype(networks.unet.stored, place)

@@ -13,7 +13,8 @@ SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file in the model folder: its name for people (path below the folder, without suffix), path, and size in bytes."""
+    """A file in the model folder: its name for people (path below the folder, without suffix), path, and size in
+    bytes."""
 
     name: str
     path: Path
@@ -21,7 +22,8 @@ class ModelFile:
 
 
 def model_files(folder: Path) -> tuple[ModelFile, ...]:
-    """The checkpoints in `folder/checkpoints`, sub-folders included, sorted by name; none where the folder is missing."""
+    """The checkpoints in `folder/checkpoints`, sub-folders included, sorted by name; none where the folder is
+    missing."""
     root = folder / CHECKPOINTS
     found = (path for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
     return tuple(
@@ -30,7 +32,8 @@ def model_files(folder: Path) -> tuple[ModelFile, ...]:
 
 
 def find_checkpoint(source: str, folder: Path) -> Path | None:
-    """The file that `source` names: a path, or a name in the model folder, with or without suffix. None if there is none."""
+    """The file that `source` names: a path, or a name in the model folder, with or without suffix. None if there is
+    none."""
     path = Path(source).expanduser()
     if path.exists():
         return path

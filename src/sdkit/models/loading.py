@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdkit.errors import ModelNotFoundError, nearest
 from sdkit.models.embedded import embedded_checkpoint
 from sdkit.models.families import detect_family
+from sdkit.models.library import find_checkpoint, not_found
 
 if TYPE_CHECKING:
     from sdkit.models.checkpoint import CheckpointFile
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
 EMBEDDED = "tiny"
 """The name of the model that ships with sdkit."""
-
-
-def find_models(folder: Path) -> dict[str, Path]:
-    """The checkpoints in `folder/checkpoints`, by name: the path in there without `.safetensors`. Sorted; the embedded
-    model comes first, if it is installed."""
-    models: dict[str, Path] = {}
-    try:
-        models[EMBEDDED] = embedded_checkpoint()
-    except ModelNotFoundError:
-        pass
-    root = folder / "checkpoints"
-    for path in sorted(root.rglob("*.safetensors")):
-        models.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
-    return models
 
 
 def load_model(
@@ -50,18 +36,9 @@ def load_model(
     from sdkit.models.placement import choose_device, choose_dtype
 
     place, wanted = choose_device(device), choose_dtype(dtype)
-    models = find_models(folder)
-    path = source if Path(source).exists() else str(models.get(source.removesuffix(".safetensors"), source))
-    file = open_file(path)
+    path = find_checkpoint(source, folder) or (embedded_checkpoint() if source == EMBEDDED else source)
+    file = open_file(str(path))
     if file is None:
-        near = nearest(Path(source).stem, models)
-        advice = (
-            f"Did you mean {' or '.join(map(repr, near))}?"
-            if near
-            else f"Names are looked for in {folder / 'checkpoints'}."
-        )
-        raise ModelNotFoundError(
-            f"there is no model file {source!r} and no model of that name. {advice} `sdkit models` lists what there is"
-        )
+        raise not_found(source, folder)
     family, detection = detect_family(file, families.values())
     return family.load(file, detection, device=place, dtype=wanted or "auto")

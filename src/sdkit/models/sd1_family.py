@@ -1,8 +1,8 @@
 """Stable Diffusion 1: the family of 1.4, 1.5, their fine-tunes, and sdkit's own small model.
 
-Recognised by names and shapes: a U-Net under `model.diffusion_model.` whose attention sits between 1×1 convolutions, a VAE
-under `first_stage_model.` and a CLIP text tower under `cond_stage_model.transformer.text_model.`. Any widths and depths
-will do. Recognising needs no torch.
+Recognised by names and shapes: a U-Net under `model.diffusion_model.` whose attention sits between 1×1 convolutions,
+a VAE under `first_stage_model.` and a CLIP text tower under `cond_stage_model.transformer.text_model.`. Any widths
+and depths will do. Recognising needs no torch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sdkit.errors import ModelError
 from sdkit.models.architecture import (
     ClipImageArchitecture,
     ClipTextArchitecture,
@@ -22,7 +23,6 @@ from sdkit.models.architecture import (
     read_unet,
     read_vae,
 )
-from sdkit.errors import ModelError
 from sdkit.models.families import Declined, Detection, report_unknown_keys
 from sdkit.models.noising import scaled_linear_sigmas
 from sdkit.models.tokenizer import VOCABULARY, WINDOW
@@ -98,8 +98,8 @@ class SD1Architecture:
 
 
 def defaults(unet: UNetArchitecture) -> Defaults:
-    """The one place for SD1's defaults, small models' included: those are told by a U-Net of less than 128 channels at the
-    finest level (SD1 proper has 320)."""
+    """The one place for SD1's defaults, small models' included: those are told by a U-Net of less than 128 channels
+    at the finest level (SD1 proper has 320)."""
     return _SMALL if unet.widths[0] < _SMALL_BELOW else _PROPER
 
 
@@ -124,7 +124,7 @@ class SD1Family:
             f"{TEXT}: CLIP text tower of width {text.transformer.width}, {text.transformer.layers} layers",
             f"CLIP image tower for {image.side}×{image.side} pixels" if image else "no CLIP image tower",
         )
-        parts = {"unet": (UNET,), "vae": (VAE,), "text_encoder": (TEXT,)}
+        parts: dict[str, tuple[str, ...]] = {"unet": (UNET,), "vae": (VAE,), "text_encoder": (TEXT,)}
         if image:
             parts["image_tower"] = (IMAGE, f"{CLIP}visual_projection.", f"{CLIP}text_projection.", f"{CLIP}logit_scale")
         return Detection("sd1", "eps", why, parts, architecture, IGNORABLE)
@@ -138,6 +138,8 @@ class SD1Family:
         dtype: torch.dtype | Literal["auto"] = "auto",
     ) -> LatentDiffusion:
         """See `ModelFamily.load`. Raises WeightsError if weights are missing or of the wrong shape."""
+        import torch
+
         from sdkit.models.latent_diffusion import LatentDiffusion, Networks
         from sdkit.models.networks.building import Part
         from sdkit.models.networks.clip import ClipImage, ClipText
@@ -158,9 +160,9 @@ class SD1Family:
         unet, vae, text, image = architecture.unet, architecture.vae, architecture.text, architecture.image
         networks = Networks(
             unet=Part(lambda: UNet(unet), file, UNET, device, dtype),
-            vae=Part.float32(lambda: Vae(vae), file, VAE, device),
-            text=Part.float32(lambda: ClipText(text), file, TEXT, device),
-            image=Part.float32(lambda: ClipImage(image), file, CLIP, device) if image else None,
+            vae=Part(lambda: Vae(vae), file, VAE, device, torch.float32),
+            text=Part(lambda: ClipText(text), file, TEXT, device, torch.float32),
+            image=Part(lambda: ClipImage(image), file, CLIP, device, torch.float32) if image else None,
         )
         report_unknown_keys(file, networks.keys, detection.ignorable)
         return LatentDiffusion(file, architecture.spec, networks, latent_scale=LATENT_SCALE)

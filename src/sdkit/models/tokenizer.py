@@ -1,8 +1,9 @@
 """CLIP's byte-pair tokenizer: prompt text → ids, and prompts → windows of 77.
 
-The vocabulary is the merge list that OpenAI published with CLIP (`data/`, with its licence); normalising, splitting and
-merging are done by the library `tokenizers`, by the rules of transformers 5, whose ids the other front ends get: Unicode
-NFC, white space as one blank, lower case character by character, nothing dropped and nothing put between CJK characters.
+The vocabulary is the merge list that OpenAI published with CLIP (`data/`, with its licence); normalising, splitting
+and merging are done by the library `tokenizers`, by the rules of transformers 5, whose ids the other front ends get:
+Unicode NFC, white space as one blank, lower case character by character, nothing dropped and nothing put between CJK
+characters.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class ClipTokenizer:
         self._texts = {BOS: "<|startoftext|>", EOS: "<|endoftext|>"}
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a text, without beginning and end marks; any length. Lone surrogates, as a command line may pass them
-        on, are read as the replacement character."""
+        """The ids of a text, without beginning and end marks; any length. Lone surrogates, as a command line may pass
+        them on, are read as the replacement character."""
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
@@ -54,8 +55,8 @@ class ClipTokenizer:
     def chunks(self, prompt: Prompt, *, padding: int = EOS) -> tuple[TokenChunk, ...]:
         """The prompt in windows of 77: `BOS`, up to 75 tokens, `EOS`, then `padding`; always at least one.
 
-        Each segment's tokens carry its weight. A segment of fewer than eight tokens that does not fit into the rest of a
-        window moves whole into the next one; longer ones are cut where the window ends.
+        Each segment's tokens carry its weight. A segment of fewer than eight tokens that does not fit into the rest
+        of a window moves whole into the next one; longer ones are cut where the window ends.
         """
         room = WINDOW - 2
         windows: list[list[tuple[int, float]]] = [[]]
@@ -116,7 +117,7 @@ def _build() -> Tokenizer:
         [Split(Regex(_PATTERN), behavior="removed", invert=True), ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = ByteLevelDecoder()
-    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])  # pyright: ignore[reportUnknownMemberType]
     return tokenizer
 
 

@@ -301,7 +301,8 @@ class Pipeline:
     def __repr__(self) -> str:
         spec = self._model.spec
         given = [info.name for info in self.plugins if info.origin != "built-in"]
-        return f"<Pipeline {self._model.name!r} ({spec.family}) on {self._model.device}, plugins: {', '.join(given) or 'none'}>"
+        plugins = ", ".join(given) or "none"
+        return f"<Pipeline {self._model.name!r} ({spec.family}) on {self._model.device}, plugins: {plugins}>"
 
     def _request_for(self, latents: Latents, seed: int) -> Request:
         """A request for pictures of the latents' number and size."""

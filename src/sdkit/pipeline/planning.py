@@ -147,7 +147,7 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
         raise HookResultError(
             by,
             f"prepare_run (plugins: {by}) must leave one seed, prompt and negative prompt per picture; it left "
-            f"{len(draft.seeds)} seeds, {len(draft.prompts)} prompts and {len(draft.negative_prompts)} negative prompts",
+            f"{len(draft.seeds)} seeds, {len(draft.prompts)} prompts and {len(draft.negative_prompts)} negative ones",
         )
     for side, value in zip(("width", "height"), request.size, strict=True):
         _check_side(side, value, spec.latent_factor)

@@ -218,9 +218,7 @@ def _finish(pixels: torch.Tensor, index: int, run: Run, finishers: list[Owned]) 
 # ── plugins around a stage ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _composed(
-    manager: Manager, hook: str, run: Run, inner: Callable[..., R], kind: type[R]
-) -> Callable[..., R]:
+def _composed(manager: Manager, hook: str, run: Run, inner: Callable[..., R], kind: type[R]) -> Callable[..., R]:
     """`inner` with each plugin's wrapper around it, the nearest outermost; each must return a `kind`, too."""
     composed = Owned(OURS, hook, inner, kind)
     for factory in manager.factories(hook, run=run):

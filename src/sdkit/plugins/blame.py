@@ -45,8 +45,8 @@ def blamed(error: BaseException) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Owned:
-    """A function that a plugin gave, with its owner: what it raises carries the plugin's name, and what it returns is of
-    type `kind`, or HookResultError is raised."""
+    """A function that a plugin gave, with its owner: what it raises carries the plugin's name, and what it returns is a
+    `kind`, or HookResultError is raised."""
 
     owner: str
     hook: str
@@ -106,7 +106,8 @@ class Owned:
         outer = self(inner)
         if not callable(outer):
             raise HookResultError(
-                self.owner, f"plugin {self.owner!r}: what {self.hook} returns must give a function back, not {_shown(outer)}"
+                self.owner,
+                f"plugin {self.owner!r}: what {self.hook} returns must give a function back, not {_shown(outer)}",
             )
         return outer
 

@@ -229,8 +229,8 @@ class Manager:
         return filled
 
     def _implementations(self, hook: str) -> tuple[_Implementation, ...]:
-        """Nearest first: pluggy keeps them farthest first, trylast and tryfirst sorted in. Kept, because it is asked for
-        at every step."""
+        """Nearest first: pluggy keeps them farthest first, trylast and tryfirst sorted in. Remembered, because this is
+        called at every step."""
         calls = self._calls.get(hook)
         if calls is None:
             caller = cast("pluggy.HookCaller", getattr(self.pluggy.hook, hook))

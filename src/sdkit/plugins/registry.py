@@ -12,7 +12,7 @@ from sdkit.errors import NameTakenError, PluginLoadError, RequestError, UnknownN
 if TYPE_CHECKING:
     from pydantic import BaseModel, JsonValue
 
-    from sdkit.types import NoiseKind, Sampler
+    from sdkit.types import NoiseKind, Sampler  # noqa: F401 - as a string, below
 
 T = TypeVar("T")
 

@@ -31,7 +31,8 @@ def summary(value: object) -> str:
         parts = (
             f"{field.name}={summary(inner)}"
             for field in dataclasses.fields(value)
-            if hasattr(inner := getattr(value, field.name, None), "shape") or isinstance(inner, (int, float))
+            if not field.name.startswith("_")
+            and (hasattr(inner := getattr(value, field.name, None), "shape") or isinstance(inner, (int, float, str)))
         )
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, (tuple, list)):

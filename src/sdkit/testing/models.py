@@ -1,4 +1,5 @@
-"""Small random-weight checkpoints, so that tests load real files through the real code without training or downloads."""
+"""Small random-weight checkpoints, so that tests load real files through the real code without training or
+downloads."""
 
 from __future__ import annotations
 
@@ -28,12 +29,12 @@ def random_checkpoint(
 ) -> Path:
     """Write a Stable Diffusion 1 checkpoint in the original layout with random weights, about 5 MB; returns its path.
 
-    `attention_levels`: levels of the U-Net with attention, 0 the finest; None is all but the finest. The VAE's factor is
-    2 to the number of its levels minus one. Weights are scaled so that activations keep about unit variance: the "pictures" are
-    coloured noise that depends on seed and prompt. The same arguments give the same file.
+    `attention_levels`: levels of the U-Net with attention, 0 the finest; None is all but the finest. The VAE's factor
+    is 2 to the number of its levels minus one. Weights are scaled so that activations keep about unit variance: the
+    "pictures" are coloured noise that depends on seed and prompt. The same arguments give the same file.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] - partly typed
 
     from sdkit.models.architecture import (
         ClipImageArchitecture,
@@ -59,7 +60,7 @@ def random_checkpoint(
         context=text_width,
     )
     with torch.device("meta"):
-        networks = {
+        networks: dict[str, torch.nn.Module] = {
             "model.diffusion_model.": UNet(unet),
             "first_stage_model.": Vae(VaeArchitecture(tuple(vae_widths), vae_layers, 4)),
             "cond_stage_model.transformer.text_model.": ClipText(ClipTextArchitecture(tower, 49408, 77)),

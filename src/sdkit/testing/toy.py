@@ -1,7 +1,7 @@
-"""A model with no weights: closed formulas behind the interface of a real one, so that tests of plugins take milliseconds.
+"""A model with no weights: closed formulas behind the interface of a real one, so that tests take milliseconds.
 
-It draws a disc, whose colour and place follow from the words of the prompt, on a plain ground. Guidance, seeds, batches,
-img2img, masks and similarity all do what they do with a real model; only the networks are formulas.
+It draws a disc, whose colour and place follow from the words of the prompt, on a plain ground. Guidance, seeds,
+batches, img2img, masks and similarity all do what they do with a real model; only the networks are formulas.
 """
 
 from __future__ import annotations

@@ -46,11 +46,6 @@ class Part(Generic[M]):
         """The dtype of its weights in the file, in safetensors' names."""
         return self._file.infos[next(iter(self.sources.values()))].dtype
 
-    @classmethod
-    def float32(cls, make: Callable[[], M], file: CheckpointFile, prefix: str, device: torch.device) -> Part[M]:
-        """A part that computes in float32 whatever the noise predictor does: small, and touchy in 16 bits."""
-        return cls(make, file, prefix, device, torch.float32)
-
     def __call__(self) -> M:
         """The network, with its weights."""
         if self._module is None:
@@ -66,8 +61,8 @@ class Part(Generic[M]):
         return Part(self._make, self._file, self._prefix, device, dtype)
 
     def _filled(self) -> M:
-        """The skeleton with its weights. Those that are on the device and in the dtype already are not copied: the module
-        then computes from the mapped file."""
+        """The skeleton with its weights. Those that are on the device and in the dtype already are not copied: the
+        module then computes from the mapped file."""
         weights = {name: self._file.tensor(key).to(self.device, self.dtype) for name, key in self.sources.items()}
         self._skeleton.load_state_dict(weights, assign=True)
         return self._skeleton.requires_grad_(False)

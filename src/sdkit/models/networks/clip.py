@@ -10,8 +10,9 @@ from sdkit.models.architecture import ClipImageArchitecture, ClipTextArchitectur
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
-    """An embedding without initial values: drawing them on the meta device would import torch's compiler, a second's work."""
-    return nn.Embedding.from_pretrained(torch.empty(rows, width))
+    """An embedding without initial values: drawing them on the meta device would import torch's compiler, a second's
+    work."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width))  # pyright: ignore[reportUnknownMemberType] - torch's
 
 
 class SelfAttention(nn.Module):

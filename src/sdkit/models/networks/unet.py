@@ -1,7 +1,7 @@
 """The noise predictor: a U-Net with cross-attention (arXiv:2112.10752, appendix; blocks after arXiv:2105.05233).
 
-Module names are those of the original checkpoints, so that a state dict fits as it is. Everything works on `[B, C, H, W]`;
-attention on `[B, H·W, C]`.
+Module names are those of the original checkpoints, so that a state dict fits as it is. Everything works on `[B, C, H,
+W]`; attention on `[B, H·W, C]`.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ class Block(nn.ModuleList):
 class UNet(nn.Module):
     """Predicts the noise (or what the family was trained for) in latents.
 
-    `forward(x, timesteps, context)`: `[B, C_in, H, W]`, `[B]`, `[B, T, C_context]` → `[B, C_out, H, W]`; any height and width.
+    `forward(x, timesteps, context)`: `[B, C_in, H, W]`, `[B]`, `[B, T, C_context]` → `[B, C_out, H, W]`; any height
+    and width.
     """
 
     def __init__(self, architecture: UNetArchitecture) -> None:
