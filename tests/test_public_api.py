@@ -105,6 +105,7 @@ PUBLIC = {
         "log_sigmas",
         "make_pipeline",
         "random_checkpoint",
+        "shared_checkpoint",
     ],
 }
 

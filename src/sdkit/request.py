@@ -127,6 +127,9 @@ class Request(BaseModel):
     """Which text-encoder layer to read, from the end; 1 is the last, 2 the one before."""
     prompt_syntax: str = "plain"
     """Name of the syntax that the prompts are written in."""
+    transform_prompts: bool = True
+    """Whether plugins may change the prompts (wildcards, styles); off in the record of a picture whose prompts they
+    changed."""
     init_image: ImageInput | None = None
     """Picture to start from (img2img): a path, an `sdkit.Image`, a Pillow image."""
     denoise: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
@@ -223,6 +226,7 @@ class RequestFields(TypedDict, total=False):
     batch_size: int
     clip_skip: int | None
     prompt_syntax: str
+    transform_prompts: bool
     init_image: object
     denoise: float
     mask: object

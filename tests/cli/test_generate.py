@@ -88,6 +88,7 @@ OPTIONS: dict[str, tuple[list[str], object]] = {
     "batch_size": (["--batch-size", "2"], 2),
     "clip_skip": (["--clip-skip", "2"], 2),
     "prompt_syntax": (["--prompt-syntax", "comfy"], "comfy"),
+    "transform_prompts": (["--no-transform-prompts"], False),
     "init_image": (["--init-image", "start.png"], None),
     "denoise": (["--denoise", "0.5", "--init-image", "start.png"], 0.5),
     "mask": (["--mask", "mask.png", "--init-image", "start.png"], None),

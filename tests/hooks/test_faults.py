@@ -173,6 +173,15 @@ def test_faults_of_the_core_are_not_put_down_to_the_plugins_around_it() -> None:
         pipe(PROMPT)
     assert not hasattr(caught.value, "__notes__")
 
+    def bring(register: Callable[..., None]) -> None:
+        register("mine", "sdkit.sampling:cfg")
+
+    with pytest.raises(Boom) as caught:
+        make_pipeline(plugins=[plugin("innocent", register_guidance=bring)], model=BrokenModel())(
+            PROMPT, guidance="mine"
+        )
+    assert not hasattr(caught.value, "__notes__")
+
     class BrokenDecoder(ToyModel):
         def decode(self, latents: torch.Tensor) -> torch.Tensor:
             return super().decode(latents) * float("nan")

@@ -39,6 +39,14 @@ def test_denoise_decides_where_the_steps_begin_and_not_how_many() -> None:
     assert sigmas == whole[4:]
 
 
+def test_sampling_starts_from_the_picture_with_the_noise_of_the_first_sigma() -> None:
+    pipe = make_pipeline()
+    events = pipe.stream(PROMPT, seed=7, init_image=PICTURE, denoise=0.5)
+    (first, *_) = (event.step for event in events if isinstance(event, StepDone))
+    noise = torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(7))[None]
+    torch.testing.assert_close(first.x_in, pipe.encode_image(PICTURE).tensor + first.sigma * noise)
+
+
 def test_the_more_denoise_the_farther_from_the_picture() -> None:
     pipe = make_pipeline()
     start = pipe.encode_image(PICTURE).tensor

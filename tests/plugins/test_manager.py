@@ -162,7 +162,7 @@ def test_a_dotted_name_is_imported_when_used_and_its_failure_names_the_owner() -
 
 def test_an_unknown_name_suggests_the_nearest_ones() -> None:
     manager = manager_with(Samplers("plugin", "euler", "heun"))
-    with pytest.raises(UnknownNameError, match="no sampler named 'eular'. Did you mean 'euler'?") as caught:
+    with pytest.raises(UnknownNameError, match=r"no sampler named 'eular'. Did you mean 'euler'?") as caught:
         manager.samplers["eular"]
     assert caught.value.nearest == ("euler",)
 

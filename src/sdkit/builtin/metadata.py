@@ -18,7 +18,7 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
     """Put the record of each picture into its text, unless the request's `output.metadata` is off.
 
     The recorded request asks for this one picture: with its own seed, and with its prompts as they were encoded, after
-    wildcards and styles.
+    wildcards and styles, which are not to be applied again when it is repeated.
     """
     if not run.request.output.metadata:
         return None
@@ -28,12 +28,14 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
     fingerprint = run.model.fingerprint()
 
     def finish(image: Image) -> Image:
+        asked = run.request.prompt, run.request.negative_prompt
         request = run.request.replace(
             seed=image.seed,
             seeds=None,
             count=1,
             prompt=image.prompt,
             negative_prompt=image.negative_prompt,
+            transform_prompts=run.request.transform_prompts and (image.prompt, image.negative_prompt) == asked,
         )
         record = GenerationRecord(
             request=request.model_dump(mode="json", exclude_none=True),

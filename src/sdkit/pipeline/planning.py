@@ -105,8 +105,9 @@ def resolve(request: Request, model: DiffusionModel, init_image: Image | None = 
 
 
 def transformed_prompts(plan: Plan, manager: Manager) -> tuple[tuple[str, str], ...]:
-    """Each picture's prompt and negative prompt, after every plugin's `transform_prompt`."""
-    transforms = manager.factories("transform_prompt", str, plan=plan.draft)
+    """Each picture's prompt and negative prompt, after every plugin's `transform_prompt`, if the request lets them."""
+    wanted = plan.request.transform_prompts
+    transforms = manager.factories("transform_prompt", str, plan=plan.draft) if wanted else []
 
     def transform(text: str, seed: int) -> str:
         for transformed in transforms:

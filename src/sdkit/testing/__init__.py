@@ -17,7 +17,7 @@ from sdkit.testing.denoisers import (
     RecordingDenoiser,
     log_sigmas,
 )
-from sdkit.testing.models import random_checkpoint
+from sdkit.testing.models import random_checkpoint, shared_checkpoint
 from sdkit.testing.pipelines import make_pipeline
 from sdkit.testing.samplers import SamplerFunction, assert_sampler_ok
 from sdkit.testing.toy import ToyModel
@@ -34,4 +34,5 @@ __all__ = [
     "log_sigmas",
     "make_pipeline",
     "random_checkpoint",
+    "shared_checkpoint",
 ]

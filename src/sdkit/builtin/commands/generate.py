@@ -82,6 +82,12 @@ def generate(
     ] = None,
     clip_skip: Annotated[int | None, typer.Option(help=_about("clip_skip"), rich_help_panel=_SAMPLING)] = None,
     prompt_syntax: Annotated[str | None, typer.Option(help=_about("prompt_syntax"), rich_help_panel=_SAMPLING)] = None,
+    transform_prompts: Annotated[
+        bool | None,
+        typer.Option(
+            "--transform-prompts/--no-transform-prompts", help=_about("transform_prompts"), rich_help_panel=_SAMPLING
+        ),
+    ] = None,
     # ── starting from a picture ──
     init_image: Annotated[
         str | None,
@@ -183,6 +189,8 @@ def generate(
         "batch_size": batch_size,
         "clip_skip": clip_skip,
         "prompt_syntax": prompt_syntax,
+        # a prompt given beside --like is not the record's, so plugins may change it
+        "transform_prompts": True if transform_prompts is None and prompt is not None else transform_prompts,
         "init_image": init_image,
         "denoise": denoise,
         "mask": mask,
