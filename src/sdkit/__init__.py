@@ -8,7 +8,7 @@
     result = pipe("a red circle on a blue background", seed=7)
     result.images[0].save("circle.png")
 
-Importing sdkit is quick and imports neither torch nor diffusers; names are loaded when first used.
+Importing sdkit is quick and imports no torch; names are loaded when first used.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from sdkit.images.reading import open_picture
 from sdkit.images.texts import PARAMETERS, RECORD, read_text
 
 SCHEMA = 1
-LIBRARIES = ("torch", "diffusers", "transformers")
+LIBRARIES = ("torch", "tokenizers")
 """Whose versions can change a picture's last bits."""
 
 
@@ -168,6 +169,7 @@ def _is_graph(text: str) -> bool:
     return text.lstrip().startswith("{") and '"class_type"' in text
 
 
+@functools.cache  # finding it parses the distribution's whole metadata, and a process does not change what is installed
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
