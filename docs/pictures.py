@@ -51,7 +51,10 @@ def make_gallery(path: Path) -> None:
 def run_example(example: Path) -> None:
     """Run an example in an empty folder, and keep its picture beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, str(example)], cwd=folder, check=True, env={**os.environ, "SDKIT_PLUGINS": "none"})
+        environment = {**os.environ, "SDKIT_PLUGINS": "none"}
+        subprocess.run([sys.executable, str(example)], cwd=folder, check=True, env=environment)
+            [sys.executable, str(example)], cwd=folder, check=True, env={**os.environ, "SDKIT_PLUGINS": "none"}
+        )
         made = Path(folder) / f"{example.stem}.png"
         target = example.with_suffix(".png")
         target.write_bytes(made.read_bytes())

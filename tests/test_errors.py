@@ -90,8 +90,6 @@ def test_attributes_and_messages() -> None:
         assert isinstance(CLASSES[name]("x"), OSError)
 
 
-
-
 @pytest.mark.parametrize("name", CLASSES)
 def test_errors_travel_to_other_processes(name: str) -> None:
     made: dict[str, SdkitError] = {"UnknownNameError": UnknownNameError("sampler", "eular", ["euler"])}

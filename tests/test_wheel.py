@@ -31,7 +31,9 @@ MAX_WEIGHTS = 32_000_000
 
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a command with nothing of the checkout in its environment; its output."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    keep = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "OMP_NUM_THREADS") if name in os.environ
+    }
     quiet = {"HF_HUB_OFFLINE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [str(part) for part in command],
