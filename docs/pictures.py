@@ -53,8 +53,6 @@ def run_example(example: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "SDKIT_PLUGINS": "none"}
         subprocess.run([sys.executable, str(example)], cwd=folder, check=True, env=environment)
-            [sys.executable, str(example)], cwd=folder, check=True, env={**os.environ, "SDKIT_PLUGINS": "none"}
-        )
         made = Path(folder) / f"{example.stem}.png"
         target = example.with_suffix(".png")
         target.write_bytes(made.read_bytes())

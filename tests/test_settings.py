@@ -13,6 +13,7 @@ from sdkit.settings import Settings, config_file
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "config.toml"
+    path.touch()
     monkeypatch.setenv("SDKIT_CONFIG", str(path))
     return path
 
@@ -79,8 +80,20 @@ def test_bad_values_name_variable_file_and_value(config: Path, monkeypatch: pyte
     config.write_text("device = 3", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"setting 'device' \(SDKIT_DEVICE or .*valid string, not 3"):
         Settings.load()
+
+
+def test_settings_that_do_not_exist_suggest_the_nearest(config: Path) -> None:
+    config.write_text('devise = "cpu"', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"config\.toml: there is no setting 'devise'. Did you mean 'device'\?"):
+        Settings.load()
     config.write_text('colour = "red"', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"setting 'colour' .*not permitted, not 'red'"):
+    with pytest.raises(SettingsError, match=r"there is no setting 'colour'. There are: models, device, "):
+        Settings.load()
+
+
+def test_a_file_that_was_named_and_is_missing_is_said(config: Path) -> None:
+    config.unlink()
+    with pytest.raises(SettingsError, match=r"there is no settings file '.*config\.toml', which SDKIT_CONFIG names"):
         Settings.load()
 
 

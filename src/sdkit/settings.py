@@ -21,7 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from sdkit.errors import SettingsError
+from sdkit.errors import SettingsError, nearest
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -62,12 +62,18 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Settings:
-        """The settings in force now. Raises SettingsError, naming the variable or field at fault."""
+        """The settings in force now. Raises SettingsError, naming the variable, field or file at fault."""
+        if os.environ.get("SDKIT_CONFIG") and not config_file().exists():
+            raise SettingsError(f"there is no settings file {str(config_file())!r}, which SDKIT_CONFIG names")
         try:
             return cls()
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             name = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                near = nearest(name, cls.model_fields)
+                advice = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(cls.model_fields)}."
+                raise SettingsError(f"{config_file()}: there is no setting {name!r}. {advice}") from None
             raise SettingsError(
                 f"setting {name!r} (SDKIT_{name.upper()} or {config_file()}): {fault['msg']}, not {fault['input']!r}"
             ) from None

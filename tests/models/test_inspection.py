@@ -29,7 +29,7 @@ def test_what_nobody_recognises_is_described_and_no_error(tmp_path: Path) -> Non
     report = inspect_file(tmp_path / "lora.safetensors", [sd1])
     assert (report.family, report.prediction, report.why) == (None, None, ())
     assert report.looks_like.startswith("a LoRA")
-    assert report.declined == {"sd1": "no key begins with model.diffusion_model."}
+    assert report.declined == {"sd1": "no key begins with 'model.diffusion_model.'"}
     assert report.parts == {"other": 6}
 
 

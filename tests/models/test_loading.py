@@ -54,6 +54,8 @@ def test_a_path_wins_over_a_name_and_keeps_dtype_and_device(folder: Path) -> Non
 def test_a_name_that_is_not_there_suggests_the_nearest(folder: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"no model file 'dream'.*Did you mean 'dreams'\?"):
         load("dream", folder)
+    with pytest.raises(ModelNotFoundError, match=r"no model file 'tinny'.*Did you mean 'tiny'\?"):
+        load("tinny", folder)
     with pytest.raises(ModelNotFoundError, match=r"no model of that name in .*`sdkit models` lists"):
         load("zzzzzz", folder)
 

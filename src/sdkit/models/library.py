@@ -40,9 +40,9 @@ def find_checkpoint(source: str, folder: Path) -> Path | None:
     return next((file.path for file in model_files(folder) if source in (file.name, file.path.name)), None)
 
 
-def not_found(source: str, folder: Path) -> ModelNotFoundError:
-    """The error for a source that nobody can open: where was looked, and the nearest names."""
-    names = [file.name for file in model_files(folder)]
+def not_found(source: str, folder: Path, *others: str) -> ModelNotFoundError:
+    """The error for a source that nobody can open: where was looked, and the nearest names, of `others` too."""
+    names = [*(file.name for file in model_files(folder)), *others]
     near = nearest(source, names)
     advice = f"Did you mean {' or '.join(map(repr, near))}?" if near else "`sdkit models` lists the names found."
     return ModelNotFoundError(f"there is no model file {source!r}, and no model of that name in {folder}. {advice}")

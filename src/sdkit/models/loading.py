@@ -39,6 +39,6 @@ def load_model(
     path = find_checkpoint(source, folder) or (embedded_checkpoint() if source == EMBEDDED else source)
     file = open_file(str(path))
     if file is None:
-        raise not_found(source, folder)
+        raise not_found(source, folder, EMBEDDED)
     family, detection = detect_family(file, families.values())
     return family.load(file, detection, device=place, dtype=wanted or "auto")

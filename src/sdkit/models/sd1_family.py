@@ -175,7 +175,7 @@ sd1 = SD1Family()
 def _read(file: CheckpointFile) -> SD1Architecture:
     unet_shapes, clip_shapes = Shapes(file.infos, UNET), Shapes(file.infos, CLIP)
     if not unet_shapes:
-        raise Unrecognised(f"no key begins with {UNET}")
+        raise Unrecognised(f"no key begins with {UNET!r}")
     unet = read_unet(unet_shapes, HEADS)
     if unet.linear_projections:
         raise Unrecognised("attention sits between linear layers: SD2 or SDXL")
