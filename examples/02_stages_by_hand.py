@@ -7,7 +7,8 @@ import sdkit
 pipe = sdkit.Pipeline.load()
 
 for chunk in pipe.tokenize("a green star on a white background"):
-    print("tokens  ", " ".join(text for text in chunk.texts if text))
+    end = chunk.texts.index("<|endoftext|>")
+    print("tokens  ", *chunk.texts[: end + 1], f"and {len(chunk.texts) - end - 1} of padding")
 cond = pipe.encode("a green star on a white background")
 print("context ", list(cond.positive[0].context.shape), "= [1, tokens, features]")
 latents = pipe.sample(cond, steps=20, seed=3)

@@ -122,7 +122,8 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
     world, render, tokens = World(frozenset(make_split())), Renderer(), Tokens()
     used = used_tokens(tokens, recipe.seed)
     model = build_clip(recipe, len(used), len(used) - 1)
-    heads = nn.ModuleDict({"text": AttributeHeads(recipe.width), "vision": AttributeHeads(recipe.width)})
+    towers = AttributeHeads(recipe.width), AttributeHeads(recipe.width)
+    heads = nn.ModuleDict({"text": towers[0], "vision": towers[1]})
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     modules = {"model": model, "heads": heads, "optimizer": optimizer}
@@ -160,7 +161,7 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
             scenes += [scene, *(world.near_miss(rng, scene) for _ in range(recipe.near))]
         captions = [caption(rng, scene, full=0.7 if late else 0.3) for scene in scenes]
         ids = torch.searchsorted(used, tokens([c.text for c in captions], recipe.tokens))
-        loss, numbers = _loss(model, heads, render(scenes), ids, captions, scenes, recipe.heads)
+        loss, numbers = _loss(model, towers, render(scenes), ids, captions, scenes, recipe.heads)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -175,7 +176,7 @@ def train_clip(folder: Path, recipe: ClipRecipe) -> None:
 
 def _loss(
     model: CLIPModel,
-    heads: nn.ModuleDict,
+    heads: tuple[AttributeHeads, AttributeHeads],
     pictures: Tensor,
     ids: Tensor,
     captions: list[Caption],
@@ -196,8 +197,8 @@ def _loss(
     logits = logits.masked_fill(compatible(said, true, places) & ~diagonal, -1e4)
     target = torch.arange(len(scenes))
     contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    text_loss, text_right = heads["text"].loss(text.float(), said)
-    image_loss, image_right = heads["vision"].loss(image.float(), true)
+    text_loss, text_right = heads[0].loss(text.float(), said)
+    image_loss, image_right = heads[1].loss(image.float(), true)
     numbers = {
         "contrast": contrast.item(),
         "matched": (logits.argmax(1) == target).float().mean().item(),

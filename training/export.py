@@ -5,12 +5,13 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.models.clip.modeling_clip import CLIPModel
 
 LATENT_SCALE = 0.18215
@@ -60,7 +61,7 @@ def unet_key(key: str, layers: int) -> str:
 
 
 def unet_weights(unet: UNet2DConditionModel) -> dict[str, Tensor]:
-    layers = int(unet.config.layers_per_block)
+    layers = int(unet.config["layers_per_block"])
     weights = {unet_key(key, layers): value for key, value in unet.state_dict().items()}
     # An upsampler follows the attention of its block where there is one, and otherwise takes its number.
     named = {}
@@ -91,7 +92,7 @@ def vae_weights(vae: AutoencoderKL) -> dict[str, Tensor]:
     named = {}
     for key, value in vae.state_dict().items():
         matrix = "attn" in key or ".attentions." in key
-        named["first_stage_model." + vae_key(key, len(vae.config.block_out_channels))] = (
+        named["first_stage_model." + vae_key(key, len(vae.config["block_out_channels"]))] = (
             value[:, :, None, None] if matrix and value.ndim == 2 else value
         )
     return named
@@ -113,18 +114,18 @@ def fold_whitening(vae: AutoencoderKL, mean: Tensor, whiten: Tensor) -> None:
     move by the logarithm of each row's gain.
     """
     into = whiten / LATENT_SCALE
-    weight, bias = vae.quant_conv.weight[:, :, 0, 0].clone(), vae.quant_conv.bias.clone()
-    vae.quant_conv.weight[:4, :, 0, 0] = into @ weight[:4]
-    vae.quant_conv.bias[:4] = into @ (bias[:4] - mean)
-    vae.quant_conv.bias[4:] = bias[4:] + 2 * into.norm(dim=1).log()
-    out, shift = vae.post_quant_conv.weight[:, :, 0, 0].clone(), vae.post_quant_conv.bias.clone()
-    vae.post_quant_conv.weight[:, :, 0, 0] = out @ torch.linalg.inv(into)
-    vae.post_quant_conv.bias[:] = shift + out @ mean
+    quant, post = cast("nn.Conv2d", vae.quant_conv), cast("nn.Conv2d", vae.post_quant_conv)
+    quant_bias, post_bias = cast("Tensor", quant.bias), cast("Tensor", post.bias)
+    weight, bias = quant.weight[:, :, 0, 0].clone(), quant_bias.clone()
+    quant.weight[:4, :, 0, 0] = into @ weight[:4]
+    quant_bias[:4] = into @ (bias[:4] - mean)
+    quant_bias[4:] = bias[4:] + 2 * into.norm(dim=1).log()
+    out, shift = post.weight[:, :, 0, 0].clone(), post_bias.clone()
+    post.weight[:, :, 0, 0] = out @ torch.linalg.inv(into)
+    post_bias[:] = shift + out @ mean
 
 
-def write(
-    path: Path, clip: CLIPModel, vae: AutoencoderKL, unet: UNet2DConditionModel, recipe: dict[str, object]
-) -> int:
+def write(path: Path, clip: CLIPModel, vae: AutoencoderKL, unet: UNet2DConditionModel, recipe: dict[str, Any]) -> int:
     """Write the file and return its size in bytes. ``vae`` is already folded; ``recipe`` is hashed into the header."""
     weights = {**unet_weights(unet), **vae_weights(vae), **clip_weights(clip)}
     tensors = {key: value.detach().to(torch.float16).contiguous().clone() for key, value in weights.items()}
@@ -133,10 +134,11 @@ def write(
         raise ValueError(f"{len(wrong)} tensors do not fit into fp16 (first: {wrong[0]})")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata=model_card(recipe))
+    path.chmod(0o644)  # safetensors writes for the owner only, which a wheel would hand on
     return path.stat().st_size
 
 
-def model_card(recipe: dict[str, object]) -> dict[str, str]:
+def model_card(recipe: dict[str, Any]) -> dict[str, str]:
     """Header fields after sai_model_spec 1.0.0; nothing needs them to load the file."""
     return {
         "modelspec.sai_model_spec": "1.0.0",

@@ -4,13 +4,15 @@ import ctypes
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def build_kernel(folder: Path) -> ctypes.CDLL:
@@ -60,9 +62,11 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, rstd = ctx.saved_tensors
-        dy = _bf16(dy)
+        dy = _bf16(grad_outputs[0])
         dx = torch.empty_like(x)
         dweight, dbias = torch.empty(x.shape[:2]), torch.empty(x.shape[:2])
         tensors = (x, dy, weight, bias, mean, rstd, dx, dweight, dbias)
@@ -76,21 +80,26 @@ class FusedNorm(nn.GroupNorm):
     silu: bool
     kernel: ctypes.CDLL
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4:
-            flat = x[..., None].to(torch.bfloat16)
-            return self.forward(flat)[..., 0]
-        return _Norm.apply(x, self.weight, self.bias, self.num_groups, self.eps, self.silu, self.kernel)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        picture = input if input.ndim == 4 else input[..., None]
+        y = _Norm.apply(picture, self.weight, self.bias, self.num_groups, self.eps, self.silu, self.kernel)
+        return y.view(input.shape) if input.ndim == 3 else y
 
 
 class _SiluLinear(nn.Linear):
     """The time projection of a block whose own activation went into its norms."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.silu(x))
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        return super().forward(F.silu(input))
 
 
-def fuse(model: nn.Module, folder: Path) -> nn.Module:
+def channels_last(model: M) -> M:
+    """Store a model's kernels channels last, in place."""
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model
+
+
+def fuse(model: M, folder: Path) -> M:
     """Make every group norm of a diffusers model a fused one, in place; its state dict stays as it was."""
     kernel = build_kernel(folder)
     with_silu: set[nn.Module] = set()
@@ -100,11 +109,13 @@ def fuse(model: nn.Module, folder: Path) -> nn.Module:
             block.nonlinearity = nn.Identity()
             if block.time_emb_proj is not None:
                 block.time_emb_proj.__class__ = _SiluLinear
-        if hasattr(block, "conv_norm_out"):
-            with_silu.add(block.conv_norm_out)
+        last = getattr(block, "conv_norm_out", None)
+        if isinstance(last, nn.GroupNorm):
+            with_silu.add(last)
             block.conv_act = nn.Identity()
     for norm in list(model.modules()):
         if type(norm) is nn.GroupNorm:
             norm.__class__ = FusedNorm
+            assert isinstance(norm, FusedNorm)
             norm.silu, norm.kernel = norm in with_silu, kernel
     return model

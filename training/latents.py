@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training.export import LATENT_SCALE, fold_whitening
-from training.fused import fuse
+from training.fused import channels_last, fuse
 from training.parallel import Exchange
 from training.render import Renderer
 from training.state import load, save
-from training.vae import load_vae
+from training.vae import load_vae, posterior
 from training.world import Scene, Thing, World, make_split
 
 
@@ -35,7 +35,7 @@ def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     """Pictures 0..1 to the latents that the U-Net sees, ``[B, 4, H/8, W/8]`` (the posterior's mean, scaled)."""
     target = (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        return vae.encode(target).latent_dist.mean.float() * LATENT_SCALE
+        return posterior(vae, target).mean.float() * LATENT_SCALE
 
 
 def folded_vae(folder: Path) -> AutoencoderKL:
@@ -62,7 +62,7 @@ def build_cache(folder: Path, recipe: CacheRecipe, exchange: Exchange) -> None:
 
     Of several processes, each makes the files whose turn it is.
     """
-    vae = fuse(folded_vae(folder).to(memory_format=torch.channels_last), folder)
+    vae = fuse(channels_last(folded_vae(folder)), folder)
     world, render = World(frozenset(make_split())), Renderer()
     for name, wanted, share in (("singles", recipe.singles, 0.0), ("pairs", recipe.pairs, 1.0))[
         exchange.rank :: exchange.count

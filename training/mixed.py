@@ -2,11 +2,12 @@
 
 import copy
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from training.fused import fuse
+from training.fused import channels_last, fuse
 from training.parallel import Exchange
 
 
@@ -23,7 +24,7 @@ class WorkingCopy:
 
     def __init__(self, master: nn.Module, folder: Path, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.master = master.to(memory_format=torch.channels_last)
+        self.master = channels_last(master)
         self.model = fuse(copy.deepcopy(master).to(torch.bfloat16), folder)
         for module in self.model.modules():
             if isinstance(module, nn.GroupNorm | nn.LayerNorm):
@@ -36,7 +37,7 @@ class WorkingCopy:
 
         Returns the norm before clipping and clears the copy's gradients.
         """
-        flat = torch.cat([rows(work.grad).flatten().to(torch.bfloat16) for _, work in self.pairs])
+        flat = torch.cat([rows(cast("Tensor", work.grad)).flatten().to(torch.bfloat16) for _, work in self.pairs])
         self.exchange.mean(flat)
         flat = flat.float()
         norm = flat.norm().item()
@@ -53,4 +54,6 @@ class WorkingCopy:
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over the master's weights."""
-        torch._foreach_copy_([work for _, work in self.pairs], [master for master, _ in self.pairs])
+        torch._foreach_copy_(  # pyright: ignore[reportPrivateImportUsage]
+            [work for _, work in self.pairs], [master for master, _ in self.pairs]
+        )

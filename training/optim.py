@@ -46,7 +46,7 @@ class Muon(torch.optim.Optimizer):
         self.exchange = exchange
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One update. Of several processes each orthogonalises every other matrix, and all get all."""
         rank, count = self.exchange.rank, self.exchange.count
         for group in self.param_groups:

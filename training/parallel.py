@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.multiprocessing as processes
 from torch import Tensor
+from torch.multiprocessing.spawn import start_processes
 
 
 class Exchange:
@@ -56,7 +56,7 @@ def run_parallel(stage: Callable[[Exchange], None], count: int, threads: int) ->
         return
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        processes.start_processes(_work, (stage, count, threads, Path(folder)), count, start_method="spawn")
+        start_processes(_work, (stage, count, threads, Path(folder)), count, start_method="spawn")
 
 
 def _work(rank: int, stage: Callable[[Exchange], None], count: int, threads: int, folder: Path) -> None:

@@ -14,6 +14,7 @@ from transformers.models.clip.modeling_clip import CLIPModel
 from training.export import LATENT_SCALE
 from training.tokens import Tokens
 from training.unet import alphas
+from training.vae import decode
 
 
 class Painter:
@@ -55,7 +56,7 @@ class Painter:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents as the U-Net sees them to pictures in 0..1."""
-        parts = [self.vae.decode(part / LATENT_SCALE).sample for part in latents.split(32)]
+        parts = [decode(self.vae, part / LATENT_SCALE) for part in latents.split(32)]
         return (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,14 +20,14 @@ def state_folder() -> Path:
     return folder
 
 
-def save(path: Path, state: dict[str, object]) -> None:
+def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint so that an interruption leaves the old one whole."""
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
 
 
-def load(path: Path) -> dict[str, object]:
+def load(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True, map_location="cpu")
 
 
@@ -48,7 +49,7 @@ class Loop:
     name: str
     folder: Path
     steps: int
-    checkpoint: Callable[[int], dict[str, object]]
+    checkpoint: Callable[[int], dict[str, Any]]
     every: int = 500
     log_every: int = 50
     quiet: bool = False
@@ -85,4 +86,6 @@ class Loop:
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the parameters of ``ema`` towards those of ``model``."""
     with torch.no_grad():
-        torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            list(ema.parameters()), list(model.parameters()), 1 - decay
+        )

@@ -5,10 +5,11 @@ import math
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention, AttnProcessor
+from diffusers.models.attention_processor import AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from transformers.models.clip.modeling_clip import CLIPModel
 
 from training.captions import caption
 from training.clip import load_clip
+from training.fused import channels_last
 from training.latents import load_cache
 from training.mixed import WorkingCopy
 from training.optim import MuonAdam
@@ -32,11 +34,11 @@ class UNetRecipe:
     attention: tuple[bool, ...] = (False, False, True)
     layers: int = 1
     cross: int = 128
-    steps: int = 6500
+    steps: int = 5800
     batch: int = 64
     rate: float = 2e-3
     warmup: int = 200
-    tail: float = 0.3
+    tail: float = 0.35
     gamma: float = 5.0
     drop: float = 0.1
     pairs_from: float = 0.05
@@ -81,7 +83,7 @@ class PlainAttention(AttnProcessor):
     """Attention as two batched products: backwards much faster on a CPU than the fused one."""
 
     def __call__(
-        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: object
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: object
     ) -> Tensor:
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         batch, count, _width = hidden_states.shape
@@ -143,9 +145,10 @@ def train_unet(folder: Path, recipe: UNetRecipe, exchange: Exchange) -> None:
     rank, count = exchange.rank, exchange.count
     unet = build_unet(recipe)
     zero_ends(unet)
-    ema = copy.deepcopy(unet).requires_grad_(False).to(memory_format=torch.channels_last)
+    ema = copy.deepcopy(unet).requires_grad_(False)
+    channels_last(ema)
+    unet.set_attn_processor(PlainAttention())
     working = WorkingCopy(unet, folder, exchange)
-    working.model.set_attn_processor(PlainAttention())
     clip, batches, power = load_clip(folder), Batches(folder, recipe, rank, count), alphas()
     optimizer = MuonAdam(unet, recipe.rate, exchange)
     parts = {"model": unet, "ema": ema, "optimizer": optimizer}

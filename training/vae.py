@@ -4,14 +4,16 @@ import copy
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
-from training.fused import fuse
+from training.fused import channels_last, fuse
 from training.optim import MuonAdam, share_gradients
 from training.parallel import Exchange
 from training.render import SIDE, Renderer
@@ -40,15 +42,26 @@ class VaeRecipe:
 
 def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
     depth = len(recipe.widths)
-    return AutoencoderKL(
-        block_out_channels=recipe.widths,
-        layers_per_block=recipe.layers,
-        down_block_types=("DownEncoderBlock2D",) * depth,
-        up_block_types=("UpDecoderBlock2D",) * depth,
-        latent_channels=4,
-        norm_num_groups=32,
-        sample_size=SIDE,
-    )
+    options: dict[str, Any] = {
+        "block_out_channels": recipe.widths,
+        "layers_per_block": recipe.layers,
+        "down_block_types": ("DownEncoderBlock2D",) * depth,
+        "up_block_types": ("UpDecoderBlock2D",) * depth,
+        "latent_channels": 4,
+        "norm_num_groups": 32,
+        "sample_size": SIDE,
+    }
+    return AutoencoderKL(**options)
+
+
+def posterior(vae: AutoencoderKL, pixels: Tensor) -> DiagonalGaussianDistribution:
+    """Pixels in -1..1 to the distribution of their latents, not scaled."""
+    return cast("Any", vae).encode(pixels).latent_dist
+
+
+def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Latents, not scaled, to pixels in -1..1."""
+    return cast("Any", vae).decode(latents).sample
 
 
 def zero_branches(model: torch.nn.Module) -> None:
@@ -65,7 +78,7 @@ def train_vae(folder: Path, recipe: VaeRecipe, exchange: Exchange) -> None:
     """
     torch.manual_seed(recipe.seed)
     rank, count = exchange.rank, exchange.count
-    model = build_vae(recipe).to(memory_format=torch.channels_last)
+    model = channels_last(build_vae(recipe))
     zero_branches(model)
     ema = copy.deepcopy(model).requires_grad_(False)
     fuse(model, folder)
@@ -93,10 +106,10 @@ def train_vae(folder: Path, recipe: VaeRecipe, exchange: Exchange) -> None:
             pictures = render(scenes, window=window, crop=recipe.crop)
         target = (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            latent = model.encode(target).latent_dist
+            latent = posterior(model, target)
             z = latent.mean + latent.std * torch.randn(latent.mean.shape, generator=generator)
             z = z + recipe.noise * torch.randn(z.shape, generator=generator)
-            output = model.decode(z).sample
+            output = decode(model, z)
         parts = reconstruction(output.float(), target)
         kl = latent.kl().mean() / z[0].numel()
         loss = parts["l1"] + parts["mse"] + recipe.edge * parts["edge"] + recipe.kl * kl

@@ -7,8 +7,8 @@ leave out arguments that it does not need; it may not have defaults. Hooks come 
 **first**     asked one plugin after another, nearest first; the first answer that is not None counts. sdkit's own
               behaviour is the last to be asked.
 **factory**   called once per run; returns a function, or None to stay out. The functions are composed, the nearest
-plugin's
-              outermost. Whatever must change what inner code receives, or call it several times or never, is a factory.
+              plugin's outermost. Whatever must change what inner code receives, or call it several times or never,
+              is a factory.
 **notify**    every plugin is told; what is returned is ignored. The first error is raised after all were told.
 
 *Nearest* is: given as `Pipeline(plugins=[…])` or `pipe.using(…)`, the last one first; then installed plugins, in
@@ -158,7 +158,8 @@ def register_commands(cli: typer.Typer) -> None:
 def load_checkpoint(source: str) -> CheckpointFile | None:
     """Open a model file of a container or source that sdkit does not know: lazy tensors and metadata. Kind: first.
 
-    `source` is what `Pipeline.load` was given. Return None for what is not yours.
+    `source` is the path that was found, or what `Pipeline.load` was given if nothing was. Return None for what is not
+    yours.
     """
 
 

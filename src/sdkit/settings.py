@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SDKIT_", extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     models: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("sdkit", appauthor=False)) / "models")
-    """Folder of model files, with `checkpoints`, `loras`, `vae` … in it."""
+    """Folder of model files, with `checkpoints` in it."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` …"""
     dtype: str = "auto"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sdkit import Pipeline
+from sdkit.cli.failures import describe
+from sdkit.errors import ImageError, NonFiniteError
 from sdkit.images import Image
 from sdkit.testing import ToyModel
 from sdkit.testing.models import random_checkpoint
@@ -40,6 +43,7 @@ def assert_clean(done: Done, code: int, *expected: str, here: Path, left: tuple[
         (["a red circle", "--schedule", "karas"], ["There is no schedule named 'karas'. Did you mean 'karras'?"]),
         (["a red circle", "--sampler", "euler_ancestral", "--sampler-option", "etta=1"], ["no option 'etta'", "'eta'"]),
         (["a red circle", "--sampler-option", "eta"], ["--sampler-option takes name=value, not 'eta'"]),
+        (["a red circle", "--opt", "wildcards"], ["--opt takes plugin.name=value, not 'wildcards'"]),
         (["a red circle", "--opt", "wildcards=1"], ["--opt takes plugin.name=value"]),
         (["a red circle", "--opt", "nope.a=1"], ["no plugin option namespace named 'nope'"]),
         (["a red circle", "--size", "128"], ["--size takes width and height, such as 128x96, not '128'"]),
@@ -220,10 +224,27 @@ def test_bad_plugins(sdkit: Run, here: Path, kind: str) -> None:
     assert_clean(done, code, *expected, here=here, left=("bad.py",))
 
 
+def test_advice_is_in_the_words_of_the_command_line() -> None:
+    for error in (
+        NonFiniteError('NaN; load it with dtype="float32"'),
+        ImageError('load the model with dtype="float32"'),
+    ):
+        assert describe(error).message.endswith("with --dtype float32")
+
+
 def test_missing_plugins(sdkit: Run, here: Path) -> None:
     assert_clean(sdkit("generate", "red", "--plugin", "bad.py"), 4, "there is no plugin file 'bad.py'", here=here)
     done = sdkit("generate", "red", "--plugin", "no_such.plugin")
     assert_clean(done, 4, "plugin 'no_such.plugin': cannot import 'no_such.plugin'", here=here)
+
+
+@pytest.mark.parametrize("name", ["random", "pydantic"])
+def test_a_plugin_file_does_not_displace_a_module(sdkit: Run, here: Path, name: str) -> None:
+    (here / f"{name}.py").write_text("")
+    before = sys.modules[name]
+    done = sdkit("generate", "red", "--plugin", f"{name}.py")
+    assert_clean(done, 4, f"the plugin file '{name}.py' has the name of a module", here=here, left=(f"{name}.py",))
+    assert sys.modules[name] is before
 
 
 def test_debug_shows_the_traceback_from_anywhere_on_the_line(

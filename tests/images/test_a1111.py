@@ -112,6 +112,15 @@ def test_a_text_without_values_is_a_prompt() -> None:
     assert parse_parameters("a\nSteps: 9, Sampler: Euler").request["steps"] == 9
 
 
+@pytest.mark.parametrize(
+    ("value", "model"),
+    [('"a, b"', "a, b"), ('"a, b" c', '"a'), ('"a, b', '"a'), ('"a\\q, b"', '"a\\q'), ('"" ', None), ("a: b", "a: b")],
+)
+def test_a_value_is_a_json_string_or_ends_at_the_comma(value: str, model: str | None) -> None:
+    found = parse_parameters(f"a\nSteps: 3, Model: {value}, Seed: 4").request
+    assert (found.get("model"), found["seed"]) == (model, 4)
+
+
 def test_an_old_model_hash_is_no_sha256() -> None:
     assert parse_parameters("a\nSteps: 3, Model hash: 7460a6fa").model_hash == ""
 
@@ -163,5 +172,12 @@ def test_any_prompt_comes_back_unless_the_format_cannot_say_it() -> None:
 
 
 def test_hostile_texts_take_no_time() -> None:
-    for text in ("a: " * 50_000, "a," * 50_000, 'a: "' * 50_000, "a " * 50_000 + ":", "Steps: 3, " + 'a: "\\' * 50_000):
+    for text in (
+        "a: " * 50_000,
+        "a," * 50_000,
+        'a: "' * 50_000,
+        "a " * 50_000 + ":",
+        "Steps: 3, " + 'a: "\\' * 50_000,
+        'a:"\\",' * 50_000,
+    ):
         parse_parameters(text)

@@ -66,6 +66,22 @@ def test_a_missing_file_names_its_path(tmp_path: Path) -> None:
         open_checkpoint(tmp_path / "x.safetensors")
 
 
+def test_a_file_that_was_replaced_since_is_said_to_be(tmp_path: Path) -> None:
+    for replacement, what in (
+        ({"b": torch.ones(1)}, "does not contain tensor a"),
+        ({"a": torch.ones(6)}, r"\[6\] now"),
+    ):
+        file = open_checkpoint(written(tmp_path / "w.safetensors", GOOD))
+        save_file(replacement, tmp_path / "w.safetensors")
+        with pytest.raises(CheckpointError, match=f"changed or went away after it was opened: .*{what}.*Load it again"):
+            file.tensor("a")
+
+
+def test_a_name_too_long_for_a_path_is_one_clear_error() -> None:
+    with pytest.raises(CheckpointError, match=r"x cannot be read: .*Check the path"):
+        open_checkpoint("x" * 300)
+
+
 def test_a_folder_and_a_device_are_no_files(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is a folder"):
         open_checkpoint(tmp_path)
@@ -80,6 +96,8 @@ BAD_HEADERS: dict[str, tuple[object, str]] = {
     "a number of 5000 digits": (b'{"a":' + b"9" * 5000 + b"}", "no valid JSON"),
     "a name twice": (b'{"a": {}, "a": {}}', "'a' appears twice"),
     "metadata that is no object": ({"__metadata__": "x", **GOOD}, "metadata is no JSON object"),
+    "metadata that is an empty list": ({"__metadata__": [], **GOOD}, "metadata is no JSON object"),
+    "a blank before the object": (b" " + json.dumps(GOOD).encode(), "header is no JSON object"),
     "metadata that is no text": ({"__metadata__": {"n": 1}, **GOOD}, "field 'n' is no text"),
     "an entry that is no object": ({"a": 5}, "entry of tensor 'a' is malformed"),
     "an entry without shape": ({"a": {"dtype": "F32", "data_offsets": [0, 24]}}, "entry of tensor 'a' is malformed"),

@@ -140,8 +140,10 @@ def test_weights_move_features_away_from_the_empty_prompts(model: LatentDiffusio
 
 def test_a_clip_skip_that_leaves_no_layer_is_refused(model: LatentDiffusion) -> None:
     assert model.encode_text(plain_prompt("a"), 2).context.shape == (1, 77, 32)
-    with pytest.raises(RequestError, match="clip_skip 3 leaves nothing of a text encoder of 2 layers; use 1 to 2"):
+    with pytest.raises(RequestError, match="clip_skip 3 is no layer of a text encoder of 2 layers; use 1 to 2"):
         model.encode_text(plain_prompt("a"), 3)
+    with pytest.raises(RequestError, match="clip_skip 0 is no layer"):
+        model.encode_text(plain_prompt("a"), 0)
 
 
 def test_only_the_first_window_of_a_long_text_is_compared_with_pictures(model: LatentDiffusion) -> None:

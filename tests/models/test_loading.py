@@ -31,13 +31,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_models_are_listed_by_name_and_found_by_name_or_path(folder: Path) -> None:
+def test_models_are_listed_by_name_and_found_by_name_or_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = model_files(folder)
     assert [file.name for file in files] == ["dreams", "people/portraits"]
     assert files[1].path == folder / "checkpoints" / "people" / "portraits.safetensors"
     assert files[1].size == shared_checkpoint().stat().st_size
     assert find_checkpoint("people/portraits", folder) == find_checkpoint(str(files[1].path), folder) == files[1].path
     assert find_checkpoint("portraits", folder) is None
+    for odd in ("x" * 300, "~nobody_of_that_name/x", "a\0b"):
+        assert find_checkpoint(odd, folder) is None
+    monkeypatch.chdir(folder)
+    (folder / "dreams").mkdir()  # a folder of the model's name does not hide the model
+    assert find_checkpoint("dreams", folder) == files[0].path
     assert model_files(folder / "nowhere") == ()
 
 
@@ -89,9 +94,10 @@ def test_a_missing_embedded_model_says_how_to_get_it_back(tmp_path: Path, monkey
 
 def test_auto_dtype_is_the_files_own_beyond_the_cpu() -> None:
     gpu = torch.device("cuda", 0)
-    assert [own_dtype(stored, gpu) for stored in ("F16", "BF16", "F32", "F8_E4M3")] == [
+    assert [own_dtype(stored, gpu) for stored in ("F16", "BF16", "F32", "F64", "F8_E4M3")] == [
         torch.float16,
         torch.bfloat16,
+        torch.float32,
         torch.float32,
         torch.float16,
     ]

@@ -154,6 +154,10 @@ TOKENS = "cond_stage_model.transformer.text_model.embeddings.token_embedding.wei
         ({TOKENS: torch.zeros(100, 32)}, "knows 100 tokens at 77 positions, not CLIP's 49408 at 77"),
         ({"model.diffusion_model.input_blocks.1.0.in_layers.2.weight": torch.zeros(20, 32, 3, 3)}, "into 32 groups"),
         ({"model.diffusion_model.middle_block.1.transformer_blocks.1.x": torch.zeros(1)}, "blocks per attention"),
+        ({"model.diffusion_model.out.2.weight": torch.zeros(8, 32, 3, 3)}, "gives 8 channels, but the VAE reads 4"),
+        ({"cond_stage_model.transformer.text_model.encoder.layers.9999.x": torch.zeros(1)}, "numbered up to 9999"),
+        ({"first_stage_model.encoder.down.8.block.0.conv1.weight": torch.zeros(1)}, "its VAE has 9 levels"),
+        ({TOKENS: torch.zeros(49408, 200)}, "the width 200 of .*encoder does not divide into 3 heads"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_different_is_the_reason(

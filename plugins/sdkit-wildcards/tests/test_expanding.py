@@ -47,6 +47,9 @@ def lists(tmp_path: Path) -> Lists:
         ("{emphasis} a|b (c:1.2) _d_ e__", ["{emphasis} a|b (c:1.2) _d_ e__"]),
         ("{__animals/dog__}", ["{poodle}"]),
         ("a\\(b\\)", ["a\\(b\\)"]),
+        pytest.param("9" * 400 + "::", ["9" * 400 + "::"], id="an endless number outside of braces"),
+        pytest.param("{" + "9" * 400 + "::a|b}", ["9" * 400 + "::a", "b"], id="an endless weight"),
+        pytest.param("{" + "9" * 5000 + "$$a|b}", ["9" * 5000 + "$$a", "b"], id="an endless count"),
     ],
 )
 def test_every_text_comes_once_and_seeds_choose_among_them(text: str, every: list[str], lists: Lists):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from sdkit.errors import ModelNotFoundError
 from sdkit.hookspecs import hookimpl
 from sdkit.models import SafetensorsFile, open_checkpoint
 
@@ -11,4 +10,7 @@ from sdkit.models import SafetensorsFile, open_checkpoint
 @hookimpl
 def load_checkpoint(source: str) -> SafetensorsFile | None:
     """Open a file by its path; paths that do not exist are left to others."""
-    return open_checkpoint(source) if Path(source).exists() else None
+    try:
+        return open_checkpoint(source)
+    except ModelNotFoundError:
+        return None

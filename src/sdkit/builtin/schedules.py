@@ -15,7 +15,7 @@ def register_schedules(register: RegisterSchedule) -> None:
     """normal, karras, simple, sgm_uniform."""
     register("normal", "sdkit.sampling.schedules:normal", summary="even in training timesteps, both ends included")
     register("karras", "sdkit.sampling.schedules:karras", summary="denser towards little noise: fine detail")
-    register("simple", "sdkit.sampling.schedules:simple", summary="every so manieth training timestep")
+    register("simple", "sdkit.sampling.schedules:simple", summary="every n-th training timestep, from the highest")
     register(
         "sgm_uniform", "sdkit.sampling.schedules:sgm_uniform", summary="even in training timesteps, the first left out"
     )

@@ -73,7 +73,7 @@ def _in_options(error: SdkitError) -> str:
     message = str(error)
     if isinstance(error, ImageExistsError):
         message = message.replace("overwrite it with overwrite=True", "overwrite it with --overwrite")
-    return message.replace('load it with dtype="float32"', "load it with --dtype float32")
+    return message.replace('dtype="float32"', "--dtype float32")
 
 
 def _usage_message(error: BaseException) -> tuple[str, tuple[str, ...]] | None:

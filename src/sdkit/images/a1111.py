@@ -38,7 +38,7 @@ _AUTOMATIC = {"dpmpp_2m": "karras"}
 """What A1111's schedule "Automatic" means for a sampler, where it is not the normal one."""
 
 _NEGATIVE = "Negative prompt:"
-_PAIR = re.compile(r'\s*([^\W_][\w /-]*):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
+_JSON = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True)
@@ -115,21 +115,41 @@ def _prompts(head: str) -> tuple[str, str]:
 
 
 def _pairs(line: str) -> dict[str, str]:
-    """The values of a line, by key; empty if anything in it is not of the form `key: value`."""
+    """The values of a line, by key; empty if it does not begin with `key: value`."""
     values: dict[str, str] = {}
     position = 0
     while position < len(line):
-        found = _PAIR.match(line, position)
-        if found is None:
-            # A bare word between commas: values that older programs forgot to quote. Skip to the next comma.
-            comma = line.find(",", position)
-            if not values or comma < 0:
-                break
-            position = comma + 1
-            continue
-        values.setdefault(found[1].strip(), _read(found[2].strip()))
-        position = found.end()
+        end = _comma(line, position)
+        key, colon, value = line[position:end].partition(":")
+        if colon and _is_key(key.strip()):
+            text, end = _quoted(line, end - len(value.lstrip())) or (value.strip(), end)
+            values.setdefault(key.strip(), text)
+        elif not values:
+            break  # else it is a bare word between commas: values that older programs forgot to quote
+        position = end + 1
     return values
+
+
+def _comma(line: str, start: int) -> int:
+    """Where the next comma is, or the line's end."""
+    found = line.find(",", start)
+    return len(line) if found < 0 else found
+
+
+def _is_key(key: str) -> bool:
+    return key[:1].isalnum() and all(letter.isalnum() or letter in "_ -/" for letter in key)
+
+
+def _quoted(line: str, start: int) -> tuple[str, int] | None:
+    """The JSON string that begins here, and where the comma after it is; None if it is none, or more than that."""
+    if not line.startswith('"', start):
+        return None
+    try:
+        text, stop = _JSON.raw_decode(line, start)
+    except ValueError:
+        return None
+    end = _comma(line, stop)
+    return (str(text), end) if not line[stop:end].strip() else None
 
 
 def _sampler(label: str, schedule: str) -> dict[str, JsonValue]:
@@ -153,15 +173,6 @@ def _written(value: JsonValue) -> str:
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     plain = text == text.strip() and not any(mark in text for mark in ',:\n"\\')
     return text if plain else json.dumps(text, ensure_ascii=False)
-
-
-def _read(value: str) -> str:
-    if value.startswith('"'):
-        try:
-            return str(json.loads(value, strict=False))
-        except ValueError:
-            return value
-    return value
 
 
 def _number(key: str, value: str, kind: type[int] | type[float] | type[str]) -> JsonValue:

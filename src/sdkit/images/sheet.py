@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_SIDE = 8192
-"""Longest side of a sheet in pixels; with more pictures than fit, each gets smaller."""
+"""Longest side of a sheet in pixels, captions not counted; with more pictures than fit, each gets smaller."""
 
 
 def contact_sheet(images: Sequence[Image], columns: int | None = None, captions: Sequence[str] | None = None) -> Image:

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from sdkit.models.checkpoint import TensorInfo
 
 
+MOST_CHILDREN = 64
+"""Most layers, blocks or levels that are believed; building tens of thousands, as one name in a small file can claim,
+would take minutes before the missing weights are noticed."""
+MOST_LEVELS = 8
+"""Most resolutions of a VAE; each has all its layers again."""
+
+
 class Unrecognised(Exception):
     """A part is not there, or is of another kind; the message completes "declined because …"."""
 
@@ -108,9 +115,13 @@ class Shapes:
         return shape
 
     def children(self, stem: str) -> int:
-        """How many numbered children `stem` has: the largest number plus one, 0 for none."""
+        """How many numbered children `stem` has: the largest number plus one, 0 for none. Raises Unrecognised for more
+        than any known model has."""
         names = (key.removeprefix(stem).split(".", 1)[0] for key in self._shapes if key.startswith(stem))
-        return max((int(name) + 1 for name in names if name.isdecimal() and len(name) < 5), default=0)
+        count = max((int(name) + 1 for name in names if name.isdecimal() and len(name) < 5), default=0)
+        if count > MOST_CHILDREN:
+            raise Unrecognised(f"{self.prefix}{stem} is numbered up to {count - 1}, further than in any known model")
+        return count
 
 
 def read_unet(shapes: Shapes, heads_per_level: int) -> UNetArchitecture:
@@ -153,6 +164,8 @@ def read_vae(shapes: Shapes) -> VaeArchitecture:
     levels = shapes.children("encoder.down.")
     if not levels:
         raise Unrecognised(f"it has no {shapes.prefix}encoder.down.0: no VAE")
+    if levels > MOST_LEVELS:
+        raise Unrecognised(f"its VAE has {levels} levels, more than any known one")
     return VaeArchitecture(
         widths=tuple(shapes.of(f"encoder.down.{level}.block.0.conv1.weight", 4)[0] for level in range(levels)),
         layers=shapes.children("encoder.down.0.block."),
@@ -186,10 +199,13 @@ def read_clip_image(shapes: Shapes) -> ClipImageArchitecture:
 
 
 def _read_transformer(shapes: Shapes, width: int, stem: str = "") -> TransformerArchitecture:
+    heads = max(1, width // 64)  # every published CLIP tower has heads of 64 channels
+    if width % heads:
+        raise Unrecognised(f"the width {width} of {shapes.prefix}{stem}encoder does not divide into {heads} heads")
     return TransformerArchitecture(
         width=width,
         layers=shapes.children(f"{stem}encoder.layers."),
-        heads=max(1, width // 64),  # every published CLIP tower has heads of 64 channels
+        heads=heads,
         hidden=shapes.of(f"{stem}encoder.layers.0.mlp.fc1.weight", 2)[0],
     )
 

@@ -108,11 +108,21 @@ class SafetensorsFile:
         return self._size
 
     def tensor(self, key: str) -> torch.Tensor:
-        """One tensor on the CPU, a view of the mapped file. Raises KeyError for a name that is not in `infos`."""
+        """One tensor on the CPU, a view of the mapped file. Raises KeyError for a name that is not in `infos`, and
+        CheckpointError if the file is another one by now."""
         if key not in self._infos:
             raise KeyError(key)
+        from safetensors import SafetensorError
+
         with self._lock:
-            return cast("torch.Tensor", self._open().get_tensor(key))  # pyright: ignore[reportUnknownMemberType]
+            handle = self._open()
+            try:
+                tensor = cast("torch.Tensor", handle.get_tensor(key))  # pyright: ignore[reportUnknownMemberType]
+            except SafetensorError as error:
+                raise self._changed(error) from error
+        if tuple(tensor.shape) != self._infos[key].shape:  # the file was opened twice: first its header, now the rest
+            raise self._changed(f"{key} has the shape {list(tensor.shape)} now")
+        return tensor
 
     def sha256(self) -> str:
         with self._lock:
@@ -146,10 +156,11 @@ class SafetensorsFile:
             try:
                 self._handle = safe_open(self._path, framework="pt", device="cpu")
             except (SafetensorError, OSError) as error:
-                raise CheckpointError(
-                    f"{self._path} changed or went away after it was opened: {error}. Load it again"
-                ) from error
+                raise self._changed(error) from error
         return self._handle
+
+    def _changed(self, what: object) -> CheckpointError:
+        return CheckpointError(f"{self._path} changed or went away after it was opened: {what}. Load it again")
 
 
 def open_checkpoint(path: str | Path) -> SafetensorsFile:
@@ -159,7 +170,11 @@ def open_checkpoint(path: str | Path) -> SafetensorsFile:
     safetensors file; the message says what the file is instead and what to do.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that is too long, a folder on the way that is closed
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}. Check the path") from error
+    if not there:
         raise ModelNotFoundError(
             f"there is no model file {path}. Check the path; `sdkit models` lists the models that sdkit finds by name"
         )

@@ -18,13 +18,11 @@ def encode_chunks(tower: ClipText, chunks: Sequence[TokenChunk], empty: TokenChu
     skip.
 
     A token's weight moves its features away from those at the same place of the empty prompt: z = (z − z_empty)·w +
-    z_empty. Where every weight is 1, nothing is done. Raises RequestError if `clip_skip` leaves no layer.
+    z_empty. Where every weight is 1, nothing is done. Raises RequestError if there is no such layer.
     """
     layers = len(tower.encoder.layers)
-    if clip_skip > layers:
-        raise RequestError(
-            f"clip_skip {clip_skip} leaves nothing of a text encoder of {layers} layers; use 1 to {layers}"
-        )
+    if not 1 <= clip_skip <= layers:
+        raise RequestError(f"clip_skip {clip_skip} is no layer of a text encoder of {layers} layers; use 1 to {layers}")
     device = tower.final_layer_norm.weight.device
     weighted = any(weight != 1.0 for chunk in chunks for weight in chunk.weights)
     windows = [*chunks, empty] if weighted else chunks

@@ -8,6 +8,7 @@ known dtypes, and tensors that fill the rest of the file exactly, without gaps a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ class _Reader:
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self.path = path
         self.stream = stream
-        self.size = path.stat().st_size
+        self.size = os.fstat(stream.fileno()).st_size  # of the file that is open, whatever the path means by now
 
     def read(self) -> Header:
         if self.size == 0:
@@ -120,6 +121,8 @@ class _Reader:
         return self.check(self.parse(self.stream.read(length)), self.size - 8 - length)
 
     def parse(self, text: bytes) -> dict[str, object]:
+        if not text.startswith(b"{"):  # JSON allows blanks before it, the format does not
+            raise self.damaged("its header is no JSON object")
         try:
             parsed: object = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -130,7 +133,9 @@ class _Reader:
 
     def check(self, parsed: dict[str, object], data_size: int) -> Header:
         metadata: dict[str, str] = {}
-        said: object = parsed.pop("__metadata__", None) or {}
+        said: object = parsed.pop("__metadata__", None)
+        if said is None:
+            said = cast("object", {})
         if not isinstance(said, dict):
             raise self.damaged("its metadata is no JSON object")
         for key, value in cast("dict[str, object]", said).items():

@@ -83,10 +83,11 @@ class LatentDiffusion:
 
     def tokenize(self, prompt: Prompt) -> tuple[TokenChunk, ...]:
         """The prompt in windows of 77 tokens, padded with the end token."""
-        if self._tokenizer is None:
+        tokenizer = self._tokenizer  # a name of its own: `unload` in another thread may forget it meanwhile
+        if tokenizer is None:
             with self._lock:
-                self._tokenizer = self._tokenizer or ClipTokenizer()
-        return self._tokenizer.chunks(prompt)
+                tokenizer = self._tokenizer = self._tokenizer or ClipTokenizer()
+        return tokenizer.chunks(prompt)
 
     @torch.no_grad()
     def encode_text(self, prompt: Prompt, clip_skip: int = 1) -> Embedding:

@@ -34,9 +34,13 @@ def model_files(folder: Path) -> tuple[ModelFile, ...]:
 def find_checkpoint(source: str, folder: Path) -> Path | None:
     """The file that `source` names: a path, or a name in the model folder, with or without suffix. None if there is
     none."""
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
+    path = Path(source)
+    try:
+        path = path.expanduser()
+        if path.is_file():  # a folder that happens to have a model's name does not hide the model
+            return path
+    except (OSError, RuntimeError):  # a name too long for a path, a folder that is closed, "~nobody"
+        pass
     return next((file.path for file in model_files(folder) if source in (file.name, file.path.name)), None)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from sdkit.errors import RequestError
 
-_OWN = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+_OWN = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float32}
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -43,5 +43,5 @@ def choose_dtype(name: str) -> torch.dtype | None:
 
 def own_dtype(stored: str, device: torch.device) -> torch.dtype:
     """What "auto" means for weights stored in this (safetensors) dtype: float32 on a CPU, which is slow or inexact in
-    others, their own elsewhere, and float16 where it is one that nothing computes in (8 bits)."""
+    others, their own elsewhere, float32 for float64, and float16 where it is one that nothing computes in (8 bits)."""
     return torch.float32 if device.type == "cpu" else _OWN.get(stored, torch.float16)

@@ -188,6 +188,8 @@ def _read(file: CheckpointFile) -> SD1Architecture:
     if any(depth > 1 for depth in (*unet.depths, unet.middle_depth)):
         raise Unrecognised(f"it has {_list(unet.depths)} transformer blocks per attention, not 1")
     vae = read_vae(Shapes(file.infos, VAE))
+    if unet.out_channels != vae.latent_channels:
+        raise Unrecognised(f"the U-Net gives {unet.out_channels} channels, but the VAE reads {vae.latent_channels}")
     if any(width % GROUPS for width in vae.widths):
         raise Unrecognised(f"VAE widths {_list(vae.widths)} do not divide into {GROUPS} groups")
     text = read_clip_text(Shapes(file.infos, TEXT))

@@ -38,7 +38,10 @@ class SeededNoise:
     def start(self) -> torch.Tensor:
         """The next draw: the starting noise, if it is the first."""
         rows = [torch.randn(self._shape, generator=generator) for generator in self._generators]
-        return torch.stack(rows).to(self._device)
+        noise = torch.stack(rows)
+        if torch.device(self._device).type == "cuda":  # from pinned memory, or each step would wait for the GPU
+            return noise.pin_memory().to(self._device, non_blocking=True)
+        return noise.to(self._device)
 
     def __call__(self, sigma: float, sigma_next: float, /) -> torch.Tensor:
         return self.start()

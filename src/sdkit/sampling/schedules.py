@@ -34,7 +34,7 @@ def sgm_uniform(steps: int, params: ScheduleParams) -> tuple[float, ...]:
 
 
 def simple(steps: int, params: ScheduleParams) -> tuple[float, ...]:
-    """Every so manieth of the training timesteps' own sigmas, counted from the last and rounded down, then 0."""
+    """Every n-th of the training timesteps' own sigmas, counted from the last and rounded down, then 0."""
     stride = len(params.sigmas) / steps
     return (*(params.sigmas[-1 - int(i * stride)] for i in range(steps)), 0.0)
 

@@ -23,8 +23,9 @@ from sdkit.errors import RequestError
 MAX_BRACES = 10
 
 _TOKEN = re.compile(r"\\(?P<escaped>[{}|]|__)|__(?P<name>(?:[^\W_]|\*)[\w./*-]*?)__|(?P<mark>[{}|])")
-_COUNT = re.compile(r"(\d+)\$\$(?:(.*?)\$\$)?", re.DOTALL)
-_WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?)::")
+# Numbers of bounded length: longer ones, of which Python makes errors and infinities, are text.
+_COUNT = re.compile(r"(\d{1,4})\$\$(?:(.*?)\$\$)?", re.DOTALL)
+_WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)::")
 
 
 @dataclass(frozen=True)

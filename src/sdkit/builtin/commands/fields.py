@@ -85,7 +85,8 @@ def parse_options(texts: Sequence[str], flag: str = "--sampler-option") -> dict[
     for text in texts:
         name, equals, value = text.partition("=")
         if not name.strip() or not equals:
-            raise RequestError(f"{flag} takes name=value, not {text!r}")
+            wanted = "plugin.name=value" if flag == "--opt" else "name=value"
+            raise RequestError(f"{flag} takes {wanted}, not {text!r}")
         parsed[name.strip()] = _value(value)
     return parsed
 

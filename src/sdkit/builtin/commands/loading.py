@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,6 +60,10 @@ def _from_file(name: str) -> object:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise PluginLoadError(path.stem, f"there is no plugin file {name!r}")
+    if _is_taken(path):
+        raise PluginLoadError(
+            path.stem, f"the plugin file {name!r} has the name of a module that others import; rename the file"
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # its own dataclasses and "module:attribute" targets look it up there
     try:
@@ -69,3 +74,11 @@ def _from_file(name: str) -> object:
             path.stem, f"cannot run the plugin file {name!r}: {type(error).__name__}: {error}"
         ) from error
     return module
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether importing the file's stem gives another module, which this file would displace: `random.py`."""
+    if path.stem in sys.stdlib_module_names:
+        return True
+    found = PathFinder.find_spec(path.stem)
+    return found is not None and found.origin is not None and Path(found.origin).resolve() != path.resolve()
