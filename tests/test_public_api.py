@@ -29,6 +29,7 @@ PUBLIC = {
         "differences",
         "installed_versions",
         "mask_to_latents",
+        "picture_bytes",
         "read_image",
         "read_mask",
         "read_record",

@@ -232,3 +232,9 @@ def test_missing_pictures_are_errors_at_once(tmp_path: Path) -> None:
 def test_data_is_not_shown(picture: Path) -> None:
     request = Request(init_image=ImageInput(data=base64.b64encode(picture.read_bytes()).decode()))
     assert len(repr(request)) < 1000
+
+
+def test_a_device_is_no_picture_and_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdkit.images.reading.MAX_BYTES", 1000)
+    with pytest.raises(ImageError, match="'/dev/zero' is too large: more than 1000 bytes"):
+        ImageInput(path="/dev/zero")

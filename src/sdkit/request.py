@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from sdkit.errors import ImageError, RequestError, nearest
-from sdkit.images import Image, read_image
+from sdkit.images import Image, picture_bytes, read_image
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -62,10 +62,7 @@ class ImageInput(BaseModel):
             except ValueError as error:
                 raise ImageError(f"the picture's data is not base64: {error}") from error
         assert self.path is not None
-        try:
-            return Path(self.path).read_bytes()
-        except OSError as error:
-            raise ImageError(f"cannot read the picture {self.path!r}: {error.strerror or error}") from error
+        return picture_bytes(self.path)
 
     def read(self) -> Image:
         """The picture. Raises ImageError if it cannot be read, or changed since the request was made."""

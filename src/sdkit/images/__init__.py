@@ -16,7 +16,7 @@ from sdkit.images.metadata import (
     read_record,
     to_text_chunks,
 )
-from sdkit.images.reading import read_image
+from sdkit.images.reading import picture_bytes, read_image
 from sdkit.images.sheet import contact_sheet
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "differences",
     "installed_versions",
     "mask_to_latents",
+    "picture_bytes",
     "read_image",
     "read_mask",
     "read_record",

@@ -96,6 +96,12 @@ def pixels_of(picture: PILImage.Image, shown: str) -> torch.Tensor:
     return torch.as_tensor(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
+def picture_bytes(path: str | Path) -> bytes:
+    """A picture file's bytes, as they are. Raises ImageError if it cannot be read, is empty, or is larger than any
+    picture that sdkit reads."""
+    return _bytes_of(path, "")[1]
+
+
 def _bytes_of(source: str | Path | bytes, name: str) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         shown, data = name or "the picture", source
