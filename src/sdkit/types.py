@@ -91,12 +91,14 @@ class Conditioning:
     """Everything that the model is told, by branch. Each branch is the weighted mean of its embeddings' predictions.
 
     `prompts`, `negative_prompts`: the texts, one per image, for the pictures' metadata; they do not change the result.
+    `transformed`: whether plugins changed them, so that a picture's record does not ask for that again.
     """
 
     positive: tuple[Embedding, ...]
     negative: tuple[Embedding, ...]
     prompts: tuple[str, ...] = ()
     negative_prompts: tuple[str, ...] = ()
+    transformed: bool = False
 
 
 # ── sampling ─────────────────────────────────────────────────────────────────────────────────────────────────────────

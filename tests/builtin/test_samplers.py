@@ -11,11 +11,12 @@ import torch
 
 from sdkit.errors import RequestError
 from sdkit.plugins import SamplerEntry, load_manager
+from sdkit.settings import Settings
 from sdkit.testing.denoisers import GaussianDenoiser, RecordingDenoiser, log_sigmas
 from sdkit.testing.samplers import assert_sampler_ok
 from tests.sampling._figures import SAMPLERS
 
-ENTRIES: Mapping[str, SamplerEntry] = load_manager().samplers
+ENTRIES: Mapping[str, SamplerEntry] = load_manager(settings=Settings(plugins=("none",))).samplers
 QUIET: dict[str, dict[str, Any]] = {"euler_ancestral": {"eta": 0.0}}
 """Options that turn the noise of a sampler off, so that its order can be measured."""
 

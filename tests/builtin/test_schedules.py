@@ -8,10 +8,11 @@ import pytest
 
 from sdkit.plugins import Entry, load_manager
 from sdkit.sampling import check_sigmas
+from sdkit.settings import Settings
 from sdkit.types import Schedule, ScheduleParams
 from tests.sampling._figures import SCHEDULES, params, tensors
 
-ENTRIES: Mapping[str, Entry[Schedule]] = load_manager().schedules
+ENTRIES: Mapping[str, Entry[Schedule]] = load_manager(settings=Settings(plugins=("none",))).schedules
 FLOW = tuple((i + 1) / 1000 for i in range(1000))
 
 

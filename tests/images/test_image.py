@@ -24,6 +24,7 @@ def test_public_names() -> None:
         "differences",
         "installed_versions",
         "mask_to_latents",
+        "picture_bytes",
         "read_image",
         "read_mask",
         "read_record",

@@ -8,6 +8,7 @@ import torch
 from sdkit.builtin.masks import wrap_denoiser
 from sdkit.plugins import load_manager
 from sdkit.sampling import cfg, make_evaluate, parameterisation, sigmas_for, with_alpha
+from sdkit.settings import Settings
 from sdkit.types import Conditioning, Denoiser, Embedding
 from tests.sampling._figures import (
     SAMPLERS,
@@ -67,7 +68,7 @@ def test_run(key: str) -> None:
     wrap = wrap_denoiser(run)
     denoise_function: Denoiser = wrap(guide) if wrap else guide
 
-    manager = load_manager()
+    manager = load_manager(settings=Settings(plugins=("none",)))
     sigmas = sigmas_for(manager.schedules[schedule].load(), int(steps), params(), denoise)
     generator = torch.Generator().manual_seed(SEED)  # the reference's ancestral noise begins with the start's again
     x = rules.start(init, noise, sigmas[0])

@@ -187,11 +187,13 @@ class Pipeline:
             )
         generation, run = self._single_run(request)
         if conditioning.prompts:
-            run = replace(
-                run,
-                prompts=_spread(conditioning.prompts, count),
-                negative_prompts=_spread(conditioning.negative_prompts, count),
+            prompts, negatives = (
+                _spread(texts, count) for texts in (conditioning.prompts, conditioning.negative_prompts)
             )
+            asked = run.request.replace(
+                prompt=prompts[0], negative_prompt=negatives[0], transform_prompts=not conditioning.transformed
+            )
+            run = replace(run, request=asked, prompts=prompts, negative_prompts=negatives)
         with generation.finishing(run) as outcome:
             run = outcome.run = stages.prepare(run, generation.plan, self._manager)
             steps = generation.sampled(run, conditioning)

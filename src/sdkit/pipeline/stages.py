@@ -57,7 +57,9 @@ def encode(run: Run, manager: Manager) -> Conditioning:
             return (embedding(texts[0]),)
         return (stack_embeddings([embedding(text) for text in texts]),)
 
-    return Conditioning(branch(run.prompts), branch(run.negative_prompts), run.prompts, run.negative_prompts)
+    texts = run.prompts, run.negative_prompts
+    asked = {run.request.prompt}, {run.request.negative_prompt}
+    return Conditioning(branch(texts[0]), branch(texts[1]), *texts, transformed=asked != tuple(map(set, texts)))
 
 
 def _encode_prompt(run: Run, manager: Manager, prompt: Prompt) -> Embedding:

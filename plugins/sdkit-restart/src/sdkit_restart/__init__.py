@@ -28,7 +28,7 @@ def register_samplers(register: RegisterSampler) -> None:
         order=2,
         evaluations=2,
         options=RestartOptions,
-        summary="Heun's method that goes back up in noise and down again: contracts errors, takes more steps",
+        summary="Heun's method that goes back up in noise and down again: contracts errors",
     )
 
 
