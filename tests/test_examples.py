@@ -19,6 +19,7 @@ EXAMPLES = sorted(ROOT.glob("examples/[0-9][0-9]_*.py"))
 def test_example(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.setenv("SDKIT_PLUGINS", "none")  # the pictures beside the examples were made without
     runpy.run_path(str(path), run_name="__main__")
     made = tmp_path / f"{path.stem}.png"
     assert made.is_file(), f"{path.name} is to make {made.name}; it made {[p.name for p in tmp_path.iterdir()]}"
