@@ -20,7 +20,7 @@ for text, row in zip(texts, matrix.tolist(), strict=True):
 
 lowest, highest = matrix.min(), matrix.max()
 cells = [
-    sdkit.Image(torch.full((3, 64, 64), float((value - lowest) / (highest - lowest)))) for value in matrix.flatten()
+    sdkit.Image(torch.full((3, 64, 64), float((highest - value) / (highest - lowest)))) for value in matrix.flatten()
 ]
 captions = [f"{value:+.2f}" for value in matrix.flatten().tolist()]
 contact_sheet([*images, *cells], columns=4, captions=["", "", "", "", *captions]).save(

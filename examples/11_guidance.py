@@ -5,7 +5,7 @@ from sdkit.images import contact_sheet
 
 pipe = sdkit.Pipeline.load()
 images, captions = [], []
-for negative in ("", "red"):
+for negative in ("", "green"):
     for scale in (1.0, 2.0, 4.0, 8.0):
         result = pipe("a circle on a white background", negative_prompt=negative, guidance_scale=scale, seed=9)
         images += result.images
