@@ -41,6 +41,7 @@ def loaded_by(code: str) -> list[str]:
         "sdkit.prompts",
         "sdkit.sampling",
         "sdkit.models",
+        "sdkit.names",
         "sdkit.settings",
         "sdkit.cli",
     ],

@@ -55,7 +55,7 @@ def picture(tmp_path: Path) -> Path:
         ),
         ({"seed": 1, "seeds": (1, 2)}, "give seed (and count) or seeds, not both"),
         ({"seeds": (1, 2), "count": 3}, "count is 3, but there are 2 seeds; leave count out"),
-        ({"denoise": 0.5}, "denoise below 1 needs an init_image to start from"),
+        ({"denoise": 1.5}, "denoise: input should be less than or equal to 1, not 1.5"),
         ({"promt": "a cat"}, "promt: there is no such field. Did you mean 'prompt'?"),
         ({"guidence_scale": 3}, "guidence_scale: there is no such field. Did you mean 'guidance_scale'?"),
         ({"xyzzy": 3}, "xyzzy: there is no such field."),
@@ -110,10 +110,12 @@ def test_half_surrogates_are_refused() -> None:
             Request(prompt=text)
 
 
-def test_a_mask_needs_a_picture(picture: Path) -> None:
+def test_a_mask_and_denoise_need_a_picture(picture: Path) -> None:
     with pytest.raises(RequestError, match="a mask needs an init_image to keep parts of"):
-        Request(mask=picture)
-    assert Request(mask=picture, init_image=picture, denoise=0.5).mask is not None
+        Request(mask=picture).check_start()
+    with pytest.raises(RequestError, match="denoise below 1 needs an init_image to start from"):
+        Request(denoise=0.5).check_start()
+    Request(mask=picture, init_image=picture, denoise=0.5).check_start()
 
 
 def test_one_seed_per_picture() -> None:
@@ -168,7 +170,7 @@ def test_json_and_back(picture: Path) -> None:
 def test_keyword_types_are_the_fields() -> None:
     typed, fields = get_type_hints(RequestFields), Request.model_fields
     assert list(typed) == [name for name in fields if name != "prompt"]
-    loose = {"seeds", "init_image", "mask"}  # more is accepted than is kept
+    loose = {"seeds", "sigmas", "init_image", "mask"}  # more is accepted than is kept
     for name in set(typed) - loose:
         assert typed[name] == fields[name].annotation, name
 

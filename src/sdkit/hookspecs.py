@@ -21,7 +21,7 @@ Every exception that a plugin raises reaches the caller as it is, with a note th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import pluggy
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Event,
         Guidance,
         Latents,
+        MakeNoiseSource,
         NoiseKind,
         Prediction,
         Prompt,
@@ -65,7 +66,11 @@ class RegisterSampler(Protocol):
 
     `noise`: what it asks its noise for; a sampler that says "none" gets noise that raises. `order`: its order of
     convergence, shown and tested. `evaluations`: model calls per step. `options`: a pydantic model of its keyword
-    arguments. `summary`: one line for lists. `override`: replace another plugin's sampler of this name.
+    arguments. `uncond`: it reads `prediction.uncond`, so that the negative branch runs at guidance scale 1, too.
+    `discard_penultimate`: its schedules are computed with one step more, of which the last but one is dropped.
+    `adaptive`: it decides its own steps, so the number asked for is a hint; each picture is sampled in a run of its
+    own, unless an option `per_image` of it is false. `summary`: one line for lists. `aliases`: other names of it.
+    `override`: replace another plugin's sampler of this name.
     """
 
     def __call__(
@@ -77,15 +82,51 @@ class RegisterSampler(Protocol):
         order: float = 1,
         evaluations: float = 1,
         options: type[BaseModel] | None = None,
+        uncond: bool = False,
+        discard_penultimate: bool = False,
+        adaptive: bool = False,
         summary: str = "",
+        aliases: Sequence[str] = (),
         override: bool = False,
     ) -> None: ...
 
 
 class RegisterSchedule(Protocol):
-    """`register("linear", linear)`: `(steps, params) → steps + 1` descending sigmas, the last one 0."""
+    """`register("linear", linear)`: `(steps, params, **options) → steps + 1` descending sigmas, the last one 0.
 
-    def __call__(self, name: str, schedule: Schedule | str, *, summary: str = "", override: bool = False) -> None: ...
+    `options`: a pydantic model of its keyword arguments.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        schedule: Schedule | str,
+        *,
+        options: type[BaseModel] | None = None,
+        summary: str = "",
+        aliases: Sequence[str] = (),
+        override: bool = False,
+    ) -> None: ...
+
+
+class RegisterNoiseSource(Protocol):
+    """`register("comfy", comfy)`: `(run, **options) → NoiseSource`, called once per run.
+
+    `options`: a pydantic model of its keyword arguments, filled from `Request.noise_options`. `shared`: a picture's noise
+    depends on how many are made with it, so that its record asks for all of them.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        source: MakeNoiseSource | str,
+        *,
+        options: type[BaseModel] | None = None,
+        shared: bool = False,
+        summary: str = "",
+        aliases: Sequence[str] = (),
+        override: bool = False,
+    ) -> None: ...
 
 
 class RegisterGuidance(Protocol):
@@ -121,6 +162,11 @@ def register_samplers(register: RegisterSampler) -> None:
 @hookspec
 def register_schedules(register: RegisterSchedule) -> None:
     """Bring schedules, which space a run's sigmas. Kind: collect."""
+
+
+@hookspec
+def register_noise_sources(register: RegisterNoiseSource) -> None:
+    """Bring noise sources: where the starting noise and the samplers' noise come from. Kind: collect."""
 
 
 @hookspec

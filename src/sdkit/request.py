@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from sdkit.errors import ImageError, RequestError, nearest
 from sdkit.images import Image, picture_bytes, read_image
+from sdkit.types import PredictionType
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -108,6 +109,18 @@ class Request(BaseModel):
     """Options of the sampler, such as `eta`; unknown ones are an error."""
     schedule: str | None = None
     """Name of the schedule, which spaces the sigmas."""
+    schedule_options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Options of the schedule, such as `rho`; unknown ones are an error."""
+    sigmas: tuple[float, ...] | None = Field(default=None, min_length=2, max_length=MAX_STEPS + 1)
+    """The sigmas themselves, descending, instead of `steps`, `schedule` and `denoise`."""
+    start_step: int = Field(default=0, ge=0, le=MAX_STEPS)
+    """The step to begin with: those before are left out, as another run's part."""
+    end_step: int | None = Field(default=None, ge=0, le=MAX_STEPS)
+    """The step to end before; None takes them all."""
+    add_noise: bool = True
+    """Whether to add noise to the latents to start from; off where they still have another run's left-over noise."""
+    leftover_noise: bool = False
+    """With `end_step`: whether to leave the noise of that step in the latents; off removes it at once in the last."""
     guidance: str = "cfg"
     """Name of the guidance: how the prompts' predictions become one."""
     guidance_scale: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
@@ -116,6 +129,16 @@ class Request(BaseModel):
     """Seed of the first picture; the others count up from it. Random if neither this nor `seeds` is given."""
     seeds: tuple[int, ...] | None = Field(default=None, min_length=1, max_length=MAX_COUNT)
     """One seed per picture, instead of `seed` and `count`."""
+    noise: str = "per_image"
+    """Name of the noise source: what numbers a seed stands for."""
+    noise_options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Options of the noise source, such as `eta_noise_seed_delta`; unknown ones are an error."""
+    variation_seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    """Seed of a second noise to mix in, for the first picture; the others count up from it, and share `seed`."""
+    variation_strength: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    """How much of the second noise: 0 none, 1 nothing else."""
+    noise_offset: float = Field(default=0.0, ge=-10, le=10, allow_inf_nan=False)
+    """How much to shift the starting noise per channel, at random: darker and brighter pictures."""
     count: int = Field(default=1, ge=1, le=MAX_COUNT)
     """How many pictures."""
     batch_size: int = Field(default=4, ge=1, le=256)
@@ -133,6 +156,12 @@ class Request(BaseModel):
     """How much of the initial image to replace: 0 returns it, 1 ignores it."""
     mask: ImageInput | None = None
     """Where to change the initial image: white changes, black keeps; of its size. Needs `init_image`."""
+    prediction: PredictionType | None = None
+    """What the network's output means, where it is not what was detected: "eps", "v" or "flow"."""
+    zero_terminal_snr: bool | None = None
+    """Whether the schedule begins with nothing but noise (arXiv:2305.08891); for models trained so."""
+    flow_shift: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
+    """For flow models: how far to shift the steps towards much noise."""
     model: str | None = None
     """Name of the model; filled in by the pipeline that runs the request, which refuses another one's."""
     options: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
@@ -170,17 +199,30 @@ class Request(BaseModel):
                 raise ValueError("give seed (and count) or seeds, not both")
             if self.count not in (1, len(self.seeds)):
                 raise ValueError(f"count is {self.count}, but there are {len(self.seeds)} seeds; leave count out")
-        if self.mask is not None and self.init_image is None:
-            raise ValueError("a mask needs an init_image to keep parts of")
-        if self.denoise < 1 and self.init_image is None:
-            raise ValueError("denoise below 1 needs an init_image to start from")
+        if self.end_step is not None and self.end_step <= self.start_step:
+            raise ValueError(f"end_step is {self.end_step}, but start_step {self.start_step}: there is no step between")
+        if self.leftover_noise and self.end_step is None:
+            raise ValueError("leftover_noise needs an end_step to leave noise at; the last step leaves none")
+        if self.sigmas is not None:
+            self._check_sigmas(self.sigmas)
+        if self.variation_strength > 0 and self.variation_seed is None:
+            raise ValueError("variation_strength needs a variation_seed to draw the second noise from")
         return self
+
+    def _check_sigmas(self, sigmas: tuple[float, ...]) -> None:
+        faults = [name for name in ("steps", "schedule") if getattr(self, name) is not None]
+        if faults:
+            raise ValueError(f"give sigmas, or {' and '.join(faults)}, not both")
+        if self.denoise < 1:
+            raise ValueError("give sigmas or denoise, not both: begin with a lower sigma")
 
     def image_seeds(self) -> tuple[int, ...]:
         """One seed per picture: `seeds`, or counted up from `seed`, or from a random one."""
         if self.seeds is not None:
             return self.seeds
         first = self.seed if self.seed is not None else secrets.randbelow(2**32)
+        if self.variation_strength > 0:
+            return (first,) * self.count
         return tuple((first + i) % (MAX_SEED + 1) for i in range(self.count))
 
     @property
@@ -189,6 +231,13 @@ class Request(BaseModel):
         if self.width is None or self.height is None:
             raise RequestError("the request has no size yet: width or height is None until a pipeline has resolved it")
         return self.width, self.height
+
+    def check_start(self) -> None:
+        """Raise RequestError where something needs an initial image that is not there."""
+        if self.init_image is None and self.mask is not None:
+            raise RequestError("a mask needs an init_image to keep parts of")
+        if self.init_image is None and self.denoise < 1:
+            raise RequestError("denoise below 1 needs an init_image to start from")
 
     def replace(self, **fields: Any) -> Request:
         """A copy with some fields changed, validated like a new one."""
@@ -215,10 +264,21 @@ class RequestFields(TypedDict, total=False):
     sampler: str | None
     sampler_options: dict[str, JsonValue]
     schedule: str | None
+    schedule_options: dict[str, JsonValue]
+    sigmas: tuple[float, ...] | list[float] | None
+    start_step: int
+    end_step: int | None
+    add_noise: bool
+    leftover_noise: bool
     guidance: str
     guidance_scale: float | None
     seed: int | None
     seeds: tuple[int, ...] | list[int] | None
+    noise: str
+    noise_options: dict[str, JsonValue]
+    variation_seed: int | None
+    variation_strength: float
+    noise_offset: float
     count: int
     batch_size: int
     clip_skip: int | None
@@ -227,6 +287,9 @@ class RequestFields(TypedDict, total=False):
     init_image: object
     denoise: float
     mask: object
+    prediction: PredictionType | None
+    zero_terminal_snr: bool | None
+    flow_shift: float | None
     model: str | None
     options: dict[str, dict[str, JsonValue]]
     output: OutputOptions

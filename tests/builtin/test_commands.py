@@ -8,7 +8,14 @@ import pytest
 import torch
 import typer
 
-from sdkit.builtin.commands.fields import make_request, parse_options, parse_plugin_options, parse_seeds, parse_size
+from sdkit.builtin.commands.fields import (
+    make_request,
+    parse_options,
+    parse_plugin_options,
+    parse_seeds,
+    parse_sigmas,
+    parse_size,
+)
 from sdkit.builtin.commands.outputs import Target
 from sdkit.builtin.commands.watching import cancelling_on_interrupt, progress_bar
 from sdkit.errors import ImageExistsError, RequestError
@@ -130,6 +137,42 @@ def test_sizes_and_seeds() -> None:
     assert parse_seeds("1, 2,18446744073709551615") == (1, 2, 2**64 - 1)
 
 
+def test_sigmas() -> None:
+    assert parse_sigmas("14.6, 7,0") == (14.6, 7.0, 0.0)
+
+
+def test_what_a_record_says_of_its_parts_goes_with_the_parts() -> None:
+    record = GenerationRecord(
+        request={
+            "prompt": "a",
+            "schedule": "karras",
+            "schedule_options": {"rho": 5},
+            "steps": 9,
+            "denoise": 0.5,
+            "noise": "a1111",
+            "noise_options": {"eta_noise_seed_delta": 31337},
+        }
+    )
+    same = make_request({"noise_options": {"eta_noise_seed_delta": 3}}, record)
+    assert (same.noise_options, same.schedule_options, same.denoise) == (
+        {"eta_noise_seed_delta": 3},
+        {"rho": 5},
+        1,
+    )
+    other = make_request({"schedule": "normal", "noise": "comfy"}, record)
+    assert (other.schedule_options, other.noise_options) == ({}, {})
+    listed = make_request({"sigmas": (3.0, 0.0)}, record)
+    assert (listed.sigmas, listed.steps, listed.schedule, listed.schedule_options) == ((3.0, 0.0), None, None, {})
+    sigmas = GenerationRecord(request={"prompt": "a", "sigmas": [3.0, 0.0]})
+    assert make_request({"steps": 4}, sigmas).sigmas is None
+
+
+def test_another_programs_strength_counts_where_the_picture_is_given(tmp_path: Path) -> None:
+    record = GenerationRecord(request={"prompt": "a", "denoise": 0.5})
+    Image(torch.rand(3, 8, 8)).save(tmp_path / "start.png")
+    assert make_request({"init_image": str(tmp_path / "start.png")}, record).denoise == 0.5
+
+
 def test_on_top_of_a_record_only_what_is_given_changes() -> None:
     record = GenerationRecord(
         request={
@@ -164,6 +207,15 @@ def test_the_second_interrupt_is_pythons_own() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, outside)
+
+
+def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import signal
+
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: pytest.fail("changed"))
+    with cancelling_on_interrupt(CancelToken()):
+        pass
 
 
 def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

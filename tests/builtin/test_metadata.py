@@ -96,7 +96,10 @@ def test_it_reads_the_plugins_that_the_pipeline_puts_into_the_run() -> None:
     from sdkit.images import PluginVersions
     from sdkit.testing import ToyModel
 
-    run = Run(Request(steps=1), ToyModel(), (4,), ("a",), ("",), (1.0, 0.0), CancelToken(), recovered=["decoded twice"])
+    model = ToyModel()
+    run = Run(
+        Request(steps=1), model, (4,), ("a",), ("",), (1.0, 0.0), CancelToken(), model.spec, recovered=["decoded twice"]
+    )
     run.stash.put(PluginVersions({"restart": "0.3"}))
     finish = finish_image(run)
     assert finish is not None

@@ -30,7 +30,7 @@ class Counted(ToyModel):
 def made(previews: Previews, model: ToyModel, latents: torch.Tensor) -> tuple[Image, ...]:
     count = len(latents)
     seeds, prompts = tuple(range(count)), tuple(f"p{i}" for i in range(count))
-    run = Run(Request(), model, seeds, prompts, ("n",) * count, (1.0, 0.0), CancelToken())
+    run = Run(Request(), model, seeds, prompts, ("n",) * count, (1.0, 0.0), CancelToken(), model.spec)
     step = Step(0, 1.0, 0.0, torch.zeros_like(latents), Prediction(latents, latents), torch.zeros_like(latents))
     return previews.preview(step, run)
 

@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def sdkit(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line: `sdkit("generate", "a red circle")`. Every model is the toy model."""
+    """Runs the command line: `sdkit("generate", "a red circle")`. Every model is the toy model, "flow" a flow model."""
 
     def load(
         cls: type[Pipeline],
@@ -50,7 +50,7 @@ def sdkit(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         dtype: str = "auto",
         plugins: Iterable[object] = (),
     ) -> Pipeline:
-        return cls(ToyModel(), plugins=plugins)
+        return cls(ToyModel(prediction="flow" if source == "flow" else "eps"), plugins=plugins)
 
     monkeypatch.setattr(Pipeline, "load", classmethod(load))
     return runner(capsys)

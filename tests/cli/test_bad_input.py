@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import sys
 from collections.abc import Callable
@@ -43,9 +44,17 @@ def assert_clean(done: Done, code: int, *expected: str, here: Path, left: tuple[
         (["a red circle", "--schedule", "karas"], ["There is no schedule named 'karas'. Did you mean 'karras'?"]),
         (["a red circle", "--sampler", "euler_ancestral", "--sampler-option", "etta=1"], ["no option 'etta'", "'eta'"]),
         (["a red circle", "--sampler-option", "eta"], ["--sampler-option takes name=value, not 'eta'"]),
+        (["a red circle", "--sampler", "DPM++ 2M Karass"], ["Did you mean 'DPM++ 2M Karras' (sampler 'dpmpp_2m', sch"]),
+        (["a red circle", "--noise", "nvidia"], ["There is no noise source named 'nvidia'"]),
+        (["a red circle", "--noise-option", "eta_noise_seed_delta=1"], ["'per_image' has no options"]),
+        (["a red circle", "--schedule", "karras", "--schedule-option", "ro=1"], ["no option 'ro'", "'rho'"]),
+        (["a red circle", "--schedule-option", "rho"], ["--schedule-option takes name=value, not 'rho'"]),
+        (["a red circle", "--sigmas", "3,x"], ["--sigmas takes numbers with commas between", "not '3,x'"]),
+        (["a red circle", "--sigmas", "3,0", "--steps", "2"], ["give sigmas, or steps, not both"]),
+        (["a red circle", "--prediction", "w"], ["prediction: "]),
         (["a red circle", "--opt", "wildcards"], ["--opt takes plugin.name=value, not 'wildcards'"]),
         (["a red circle", "--opt", "wildcards=1"], ["--opt takes plugin.name=value"]),
-        (["a red circle", "--opt", "nope.a=1"], ["no plugin option namespace named 'nope'"]),
+        (["a red circle", "--opt", "nope.a=1"], ["no plugin with options named 'nope'"]),
         (["a red circle", "--size", "128"], ["--size takes width and height, such as 128x96, not '128'"]),
         (["a red circle", "--size", "8x8", "--width", "8"], ["give either --size or --width and --height"]),
         (["a red circle", "--seeds", "1,x"], ["--seeds takes whole numbers", "not '1,x'"]),
@@ -106,6 +115,8 @@ def test_unusable_pictures(sdkit: Run, here: Path, content: bytes | None) -> Non
         (here / "start.png").write_bytes(content)
     assert_clean(sdkit("generate", "red", "--init-image", "start.png"), 3, "start.png", here=here, left=left)
     assert_clean(sdkit("generate", "--like", "start.png"), 3, "start.png", here=here, left=left)
+    if content is None:
+        assert_clean(sdkit("inspect", "start.png"), 3, "cannot read the picture 'start.png'", here=here)
 
 
 def test_a_picture_without_a_record(sdkit: Run, here: Path) -> None:
@@ -191,7 +202,9 @@ BAD_PLUGINS = {
     "taken": (
         "import sdkit\n@sdkit.hookimpl\ndef register_samplers(register): register('euler', 'x:y')",
         4,
-        ["plugin 'bad' registers the sampler 'euler', which plugin 'sdkit.builtin.samplers' has registered already"],
+        [
+            "plugin 'bad' registers the sampler 'euler', which plugin 'sdkit.builtin.samplers.single_step' has"
+        ],
     ),
     "registering": (
         "import sdkit\n@sdkit.hookimpl\ndef register_samplers(register): 1 / 0",
@@ -259,13 +272,61 @@ def test_debug_shows_the_traceback_from_anywhere_on_the_line(
         assert "raise ValueError" in done.err
     monkeypatch.setenv("SDKIT_DEBUG", "1")
     assert "Traceback" in sdkit(*arguments).err
+    assert "--debug shows" not in sdkit(*arguments).err
     monkeypatch.setenv("SDKIT_DEBUG", "0")
-    assert "Traceback" not in sdkit(*arguments).err
+    done = sdkit(*arguments)
+    assert "Traceback" not in done.err
+    assert "note: --debug shows the traceback" in done.err
 
 
 def test_wrong_settings(sdkit: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDKIT_TRACE_HOOKS", "perhaps")
     assert_clean(sdkit("samplers"), 2, "SDKIT_TRACE_HOOKS", "'perhaps'", here=here)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("generate", "--help"), ("--version",)])
+def test_help_and_version_need_no_settings(
+    sdkit: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SDKIT_TRACE_HOOKS", "perhaps")
+    monkeypatch.setenv("COLUMNS", "300")
+    done = sdkit(*arguments)
+    assert (done.code, done.err) == (0, "")
+    if arguments in ((), ("--help",)):
+        assert "Wrong settings, without which nothing else runs: setting 'trace_hooks'" in done.out
+
+
+@pytest.mark.filterwarnings("default::UserWarning:sdkit")
+def test_misspelt_plugins_in_the_settings_are_a_warning(
+    sdkit: Run, install: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("good", "import sdkit\n@sdkit.hookimpl\ndef sample_step(step): pass")
+    monkeypatch.setenv("SDKIT_PLUGINS", "goood,nothing_like_it")
+    monkeypatch.setenv("SDKIT_PLUGINS_DENY", "goud")
+    done = sdkit("generate", "red", "-o", "out.png", "--quiet")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == (
+        "warning: SDKIT_PLUGINS names 'goood', which is not installed; did you mean 'good'?\n"
+        "warning: SDKIT_PLUGINS names 'nothing_like_it', which is not installed; see `sdkit plugins`\n"
+        "warning: SDKIT_PLUGINS_DENY names 'goud', which is not installed; did you mean 'good'?\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["None", "'samplers'"])
+def test_a_plugin_does_not_replace_another_ones_command(
+    sdkit: Run, install: Callable[[str, str], None], name: str
+) -> None:
+    install(
+        "bad",
+        f"import sdkit\n@sdkit.hookimpl\ndef register_commands(cli):\n @cli.command({name})\n def samplers(): ...",
+    )
+    done = sdkit("samplers", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out), "the built-in command"
+    done = sdkit("plugins")
+    assert done.code == 4
+    expected = "plugin 'bad' adds the command 'samplers', which plugin 'sdkit.builtin.commands' has added already"
+    assert expected in done.out
 
 
 @pytest.mark.filterwarnings("always::RuntimeWarning")

@@ -80,10 +80,24 @@ OPTIONS: dict[str, tuple[list[str], object]] = {
     "sampler": (["--sampler", "heun"], "heun"),
     "sampler_options": (["--sampler-option", "s_churn=0.5"], {"s_churn": 0.5}),
     "schedule": (["--schedule", "karras"], "karras"),
+    "schedule_options": (["--schedule", "karras", "--schedule-option", "rho=5"], {"rho": 5}),
+    "sigmas": (["--sigmas", "10, 3,1,0"], [10.0, 3.0, 1.0, 0.0]),
+    "start_step": (["--start-step", "2"], 2),
+    "end_step": (["--end-step", "3"], 3),
+    "add_noise": (["--no-add-noise", "--init-image", "start.png"], False),
+    "leftover_noise": (["--leftover-noise", "--end-step", "3"], True),
     "guidance": (["--guidance", "cfg"], "cfg"),
     "guidance_scale": (["--guidance-scale", "2.5"], 2.5),
     "seed": (["--seed", "11"], 11),
     "seeds": (["--seeds", "12"], None),
+    "noise": (["--noise", "nv"], "nv"),
+    "noise_options": (
+        ["--noise", "a1111", "--noise-option", "eta_noise_seed_delta=31337"],
+        {"eta_noise_seed_delta": 31337},
+    ),
+    "variation_seed": (["--variation-seed", "3"], 3),
+    "variation_strength": (["--variation-strength", "0.5", "--variation-seed", "3"], 0.5),
+    "noise_offset": (["--noise-offset", "0.1"], 0.1),
     "count": (["--count", "1"], 1),
     "batch_size": (["--batch-size", "2"], 2),
     "clip_skip": (["--clip-skip", "2"], 2),
@@ -92,6 +106,9 @@ OPTIONS: dict[str, tuple[list[str], object]] = {
     "init_image": (["--init-image", "start.png"], None),
     "denoise": (["--denoise", "0.5", "--init-image", "start.png"], 0.5),
     "mask": (["--mask", "mask.png", "--init-image", "start.png"], None),
+    "prediction": (["--prediction", "v"], "v"),
+    "zero_terminal_snr": (["--zero-terminal-snr"], True),
+    "flow_shift": (["--flow-shift", "3", "--model", "flow"], 3.0),
     "model": (["--model", "any"], "toy"),
     "options": (["--opt", "wild.colour=blue", "--plugin", "wild.py"], {"wild": {"colour": "blue"}}),
     "output": (["--quality", "50"], {"format": "png", "quality": 50, "metadata": True}),
@@ -310,7 +327,7 @@ def test_like_says_what_differs_and_which_plugin_is_missing(sdkit: Run, here: Pa
     like = ("generate", "--like", "out.png", "--model", "toy")
     done = sdkit(*like)
     assert done.code == 2
-    assert "There is no plugin option namespace named 'wild'" in done.err
+    assert "There is no plugin with options named 'wild'" in done.err
     assert "note: the picture was made with the plugin 'wild' (no version), which is not enabled" in done.err
     sdkit("generate", "a red circle", "-o", "plain.png", "--plugin", "wild.py")
     done = sdkit("generate", "--like", "plain.png", "--model", "toy", "--json")
@@ -318,6 +335,28 @@ def test_like_says_what_differs_and_which_plugin_is_missing(sdkit: Run, here: Pa
     differs = "the plugin 'wild' (no version) took part and is not enabled here"
     assert f"differs: {differs}" in done.err
     assert json.loads(done.out)["differences"] == [differs]
+
+
+def test_pictures_of_other_programs_are_repeated_and_what_differs_is_told(sdkit: Run, here: Path) -> None:
+    import torch
+
+    text = (
+        "a red circle\nSteps: 4, Sampler: Euler a, Schedule type: Karras, CFG scale: 2, Seed: 5, Size: 32x32, "
+        "ENSD: 31337, RNG: CPU, VAE: x.pt, Version: v1.10.1"
+    )
+    Image(torch.zeros(3, 8, 8)).with_text(parameters=text).save(here / "theirs.png")
+    done = sdkit("generate", "--like", "theirs.png", "--model", "toy", "-o", "out.png")
+    assert done.code == 0, done.err
+    assert "differs: the picture's text also has VAE, for which a request has no field" in done.err
+    record = recorded(here / "out.png")
+    assert (record["sampler"], record["schedule"], record["noise"]) == ("euler_ancestral", "karras", "a1111")
+    assert record["noise_options"] == {"eta_noise_seed_delta": 31337}
+
+
+def test_other_programs_labels_are_names_too(sdkit: Run, here: Path) -> None:
+    assert sdkit("generate", "a red circle", "-o", "out.png", "--sampler", "DPM++ 2M Karras").code == 0
+    record = recorded(here / "out.png")
+    assert (record["sampler"], record["schedule"]) == ("dpmpp_2m", "karras")
 
 
 def test_like_needs_the_model_that_made_the_picture(sdkit: Run) -> None:
@@ -332,6 +371,7 @@ def test_the_function_names_its_options_as_the_request_does() -> None:
     """So that nobody who reads both has to translate; the exceptions are shorter on the command line."""
     from sdkit.builtin.commands.generate import generate
 
-    shorter = {"negative_prompt": "negative", "sampler_options": "sampler_option", "options": "opt"}
+    shorter = {"negative_prompt": "negative", "options": "opt"}
+    shorter |= {f"{name}_options": f"{name}_option" for name in ("sampler", "schedule", "noise")}
     parameters = set(inspect.signature(generate).parameters)
     assert {shorter.get(field, field) for field in Request.model_fields} <= parameters

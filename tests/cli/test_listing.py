@@ -61,7 +61,7 @@ def test_plugins_are_listed_with_origin_state_hooks_and_options(sdkit: Run, inst
     assert done.code == 0, done.err
     rows = cells(done.out)
     assert ["good", "1.2", "installed", "enabled", "register_commands, register_options, register_samplers"] in rows
-    assert ["sdkit.builtin.noise", "built-in", "enabled", "make_noise"] in rows
+    assert ["sdkit.builtin.metadata", "built-in", "enabled", "finish_image"] in rows
     assert ["good.strength", "0.5", "good", "How much."] in rows
 
 
@@ -134,8 +134,10 @@ def test_samplers_and_what_else_has_a_name_are_listed_uncut(sdkit: Run, install:
     rows = cells(done.out)
     assert ["a_sampler_with_a_name_that_is_longer_than_any_column", "3", "1", "none", "good", "slow"] in rows
     (ancestral,) = [row for row in rows if row[:1] == ["euler_ancestral"]]
-    assert ancestral[1:6] == ["1", "1", "white", "eta=1, s_noise=1", "sdkit.builtin.samplers"]
-    assert {"karras", "cfg", "plain"} <= {row[0] for row in rows if row}
+    assert ancestral[1:3] == ["Euler a", "Euler ancestral"]
+    assert ancestral[3:7] == ["1", "1", "white", "eta=1, s_noise=1"]
+    assert ["karras", "Karras", "ka", "rho=7"] in [row[:4] for row in rows]
+    assert {"cfg", "plain", "per_image", "a1111", "nv", "comfy"} <= {row[0] for row in rows if row}
 
 
 def test_samplers_as_json_hold_all_names(sdkit: Run) -> None:
@@ -147,6 +149,42 @@ def test_samplers_as_json_hold_all_names(sdkit: Run) -> None:
         "eta": 1.0,
         "s_noise": 1.0,
     }
+    sampler = next(sampler for sampler in listed["samplers"] if sampler["name"] == "dpmpp_2m")
+    assert (sampler["a1111"], sampler["a1111_schedule"], sampler["diffusers"]) == (
+        *("DPM++ 2M", "Karras", "DPMSolverMultistepScheduler"),
+    )
+    assert [source["name"] for source in listed["noise_sources"]] == list(manager.noise_sources)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("euler_ancestral", ["sampler", "euler_ancestral"]),
+        ("k_euler_a", ["sampler", "euler_ancestral"]),
+        ("DPM++ 2M Karras", ["sampler", "dpmpp_2m", "schedule", "karras"]),
+        ("SGM Uniform", ["schedule", "sgm_uniform"]),
+        ("nv", ["noise source", "nv"]),
+        ("cfg", ["guidance", "cfg"]),
+    ],
+)
+def test_one_of_them_by_anybodys_name(sdkit: Run, name: str, shown: list[str]) -> None:
+    done = sdkit("samplers", name)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    kinds = [line.removesuffix(":") for line in lines if line.endswith(":") and "options" not in line]
+    names = [row[1] for row in cells(done.out) if row[:1] == ["name"]]
+    assert [part for pair in zip(kinds, names, strict=True) for part in pair] == shown
+    assert [entry["name"] for entry in json.loads(sdkit("samplers", name, "--json").out)] == names
+
+
+def test_options_are_described_and_unknown_names_suggested(sdkit: Run) -> None:
+    rows = cells(sdkit("samplers", "euler_ancestral").out)
+    (eta,) = [row for row in rows if row[:1] == ["eta"]]
+    assert eta[1] == "1"
+    assert eta[2].startswith("How much of the noise to renew")
+    done = sdkit("samplers", "eulr")
+    assert done.code == 2
+    assert "There is no sampler or schedule named 'eulr'. Did you mean 'euler'" in done.err
 
 
 def test_on_a_terminal_tables_are_drawn_and_names_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:

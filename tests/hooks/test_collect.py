@@ -11,10 +11,24 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import sdkit
+from sdkit.errors import RequestError
 from sdkit.models import CheckpointFile, Declined, Detection
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import Denoiser, Evaluate, Guide, Noise, Prediction, Prompt, Run, ScheduleParams, Segment, Step
+from sdkit.types import (
+    Denoiser,
+    Evaluate,
+    Guide,
+    Noise,
+    NoiseKind,
+    Prediction,
+    Prompt,
+    Run,
+    ScheduleParams,
+    Segment,
+    Step,
+    StepDone,
+)
 from tests.pipeline._pictures import paint, plugin
 
 
@@ -68,6 +82,49 @@ def test_a_registered_schedule_decides_the_sigmas() -> None:
     top = pipe.model.spec.sigmas[-1]
     pipe("red", schedule="linear", steps=4)
     assert sigmas == [top, top * 0.75, top * 0.5, top * 0.25]
+
+
+class Flat:
+    """A noise source of one number: every seed's noise is `level` everywhere."""
+
+    def __init__(self, run: Run, *, level: float) -> None:
+        self.run, self.level = run, level
+        self.asked: list[str] = []
+
+    def start(self) -> torch.Tensor:
+        return torch.full(self.run.shape, self.level)
+
+    def steps(self, kind: NoiseKind) -> Noise:
+        assert kind == "white"
+        return lambda sigma, sigma_next: torch.zeros(self.run.shape)
+
+
+class FlatOptions(BaseModel):
+    """Options of `flat`."""
+
+    level: float = 0.25
+
+
+@pytest.mark.hook("register_noise_sources")
+def test_a_registered_noise_source_makes_the_start_and_the_samplers_noise() -> None:
+    class FlatNoise:
+        @sdkit.hookimpl
+        def register_noise_sources(self, register) -> None:
+            register("flat", Flat, options=FlatOptions, aliases=("level",))
+
+    pipe = make_pipeline(plugins=[FlatNoise])
+    steps = [
+        event.step
+        for event in pipe.stream("red", noise="flat", noise_options={"level": 0.5}, sampler="euler_ancestral", steps=3)
+        if isinstance(event, StepDone)
+    ]
+    assert steps[0].x_in.unique().tolist() == pytest.approx([0.5 * (1 + steps[0].sigma ** 2) ** 0.5])
+    quiet = pipe("red", noise="flat", noise_options={"level": 0.5}, sampler="euler_ancestral", steps=3)
+    assert torch.equal(quiet.latents.tensor, steps[-1].x), "no noise of another source on the way"
+    assert torch.equal(pipe("red", noise="level").latents.tensor, pipe("red", noise="flat", seed=9).latents.tensor)
+    assert torch.equal(paint(pipe), paint(make_pipeline())), "who does not ask for it does not get it"
+    with pytest.raises(RequestError, match=r"noise source 'flat' has no option 'levle'\. Did you mean 'level'\?"):
+        pipe("red", noise="flat", noise_options={"levle": 1.0})
 
 
 @pytest.mark.hook("register_guidance")

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from sdkit.errors import MetadataError
-from sdkit.images.a1111 import SAMPLER_LABELS, SCHEDULE_LABELS, parse_parameters, write_parameters
+from sdkit.images.a1111 import parse_parameters, write_parameters
 
 REQUEST: dict[str, JsonValue] = {
     "prompt": "a cat,\n(masterpiece:1.2)",
@@ -53,29 +53,160 @@ def test_the_denoising_strength_is_written_only_where_there_was_a_picture() -> N
     assert parse_parameters(text).request["denoise"] == 0.65
 
 
-@pytest.mark.parametrize("sampler", [*SAMPLER_LABELS, "restart", "DPM++ SDE"])
-@pytest.mark.parametrize("schedule", [*SCHEDULE_LABELS, "my_schedule", "Align Your Steps"])
+@pytest.mark.parametrize(
+    "sampler", ["euler", "euler_ancestral", "dpmpp_2m", "dpm_fast", "restart", "euler_cfg_pp", "mine"]
+)
+@pytest.mark.parametrize("schedule", ["normal", "karras", "ddim_uniform", "beta", "my_schedule"])
 def test_labels_come_back_as_names_and_unknown_ones_as_they_are(sampler: str, schedule: str) -> None:
-    found = parse_parameters(written(REQUEST | {"sampler": sampler, "schedule": schedule})).request
-    assert (found["sampler"], found["schedule"]) == (sampler, schedule)
+    asked = REQUEST | {"sampler": sampler, "schedule": schedule}
+    assert parse_parameters(written(asked)).request == asked
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ("Sampler: DPM++ 2M Karras", {"sampler": "dpmpp_2m", "schedule": "karras"}),
-        ("Sampler: DPM++ SDE Karras", {"sampler": "DPM++ SDE", "schedule": "karras"}),
-        ("Sampler: Euler a", {"sampler": "euler_ancestral"}),
-        ("Sampler: euler A, Schedule type: SGM Uniform", {"sampler": "euler_ancestral", "schedule": "sgm_uniform"}),
-        ("Sampler: Euler, Schedule type: Automatic", {"sampler": "euler", "schedule": "normal"}),
-        ("Sampler: DPM++ 2M, Schedule type: Automatic", {"sampler": "dpmpp_2m", "schedule": "karras"}),
-        ("Sampler: My Karras, Schedule type: Simple", {"sampler": "My Karras", "schedule": "simple"}),
-        ("Sampler: UniPC, Schedule type: Normal", {"sampler": "UniPC", "schedule": "normal"}),
+        # before 1.9 one label held both; the schedule that it did not hold was the model's own
+        ("Sampler: DPM++ 2M Karras", ("dpmpp_2m", "karras")),
+        ("Sampler: DPM++ 2M", ("dpmpp_2m", "normal")),
+        ("Sampler: DPM++ 2M, Version: v1.8.0", ("dpmpp_2m", "normal")),
+        ("Sampler: Euler a", ("euler_ancestral", "normal")),
+        ("Sampler: DDIM", ("ddim", "ddim_uniform")),
+        ("Sampler: DPM++ 2M SDE Heun Exponential", ("dpmpp_2m_sde_heun", "exponential")),
+        # since then there are two, and "Automatic" is the sampler's
+        ("Sampler: euler A, Schedule type: SGM Uniform", ("euler_ancestral", "sgm_uniform")),
+        ("Sampler: Euler, Schedule type: Automatic", ("euler", "normal")),
+        ("Sampler: DPM++ 2M, Schedule type: Automatic", ("dpmpp_2m", "karras")),
+        ("Sampler: DPM++ 3M SDE, Schedule type: Automatic", ("dpmpp_3m_sde", "exponential")),
+        ("Sampler: DPM++ 2M, Version: v1.9.4", ("dpmpp_2m", "karras")),
+        ("Sampler: DPM2 a, Version: f2.0.1v1.10.1-previous-665", ("dpm_2_ancestral", "karras")),
+        ("Sampler: UniPC, Schedule type: Normal", ("uni_pc", "normal")),
+        ("Sampler: UniPC, UniPC variant: bh2", ("uni_pc_bh2", "normal")),
+        ("Sampler: DPM++ 2M, Schedule type: Turbo", ("dpmpp_2m", "sd_turbo")),
+        # ComfyUI's nodes that write such texts
+        ("Sampler: dpmpp_2m_karras, Version: ComfyUI", ("dpmpp_2m", "karras")),
+        # nobody's
+        ("Sampler: My Karras, Schedule type: Simple", ("My Karras", "simple")),
+        ("Sampler: My, Schedule type: Mine", ("My", "Mine")),
+        ("Sampler: My Karras", ("My Karras", None)),
+        ("Seed: 1", (None, None)),
     ],
 )
-def test_labels_of_old_and_new_versions(values: str, expected: dict[str, str]) -> None:
+def test_labels_of_old_and_new_versions(values: str, expected: tuple[str | None, str | None]) -> None:
     found = parse_parameters(f"a cat\nSteps: 20, {values}, CFG scale: 7").request
-    assert {key: found[key] for key in ("sampler", "schedule") if key in found} == expected
+    assert (found.get("sampler"), found.get("schedule")) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("RNG: CPU", {"noise": "a1111"}),
+        ("RNG: NV", {"noise": "nv"}),
+        ("RNG: GPU", {"noise": "nv"}),
+        ("Version: v1.6.0", {"noise": "nv"}),  # the card's own numbers, which A1111 does not write down
+        ("Version: 1.6.0, RNG: CPU", {"noise": "a1111"}),
+        ("Version: f0.0.17v1.8.0rc-latest-276-g29be1da7", {"noise": "nv"}),
+        ("Version: ComfyUI", {}),
+        ("ENSD: 31337", {"noise": "nv", "noise_options": {"eta_noise_seed_delta": 31337}}),
+        ("ENSD: -3, RNG: CPU", {"noise": "a1111", "noise_options": {"eta_noise_seed_delta": -3}}),
+        ("ENSD: 0", {}),
+        ("Variation seed: 9, Variation seed strength: 0.25", {"variation_seed": 9, "variation_strength": 0.25}),
+        ("Variation seed: 9", {}),
+        ("Noise Schedule: Zero Terminal SNR", {"zero_terminal_snr": True}),
+        ("Schedule rho: 5", {"schedule_options": {"rho": 5}}),
+        ("Beta schedule alpha: 0.5", {"schedule_options": {"alpha": 0.5}}),
+    ],
+)
+def test_where_the_noise_came_from(values: str, expected: dict[str, JsonValue]) -> None:
+    found = dict(parse_parameters(f"a cat\nSteps: 20, Seed: 1, {values}").request)
+    assert found == {"prompt": "a cat", "negative_prompt": "", "steps": 20, "seed": 1, **expected}
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        ("Sampler: Euler a, Eta: 0.5", {"eta": 0.5}),
+        ("Sampler: DDIM, Eta DDIM: 0.5", {"eta": 0.5}),
+        ("Sampler: DPM fast", {"eta": 1.0}),  # A1111's eta, where k-diffusion's is 0
+        ("Sampler: DPM adaptive, Eta: 0.2", {"eta": 0.2}),
+        (
+            "Sampler: Heun, Sigma churn: 3, Sigma tmin: 0.1, Sigma tmax: 9, Sigma noise: 1.01",
+            {"s_churn": 3.0, "s_tmin": 0.1, "s_tmax": 9.0, "s_noise": 1.01},
+        ),
+        ("Sampler: Euler", None),
+        ("Sampler: DPM fast, Version: sdkit 0.1.0", None),
+    ],
+)
+def test_options_of_the_sampler(values: str, options: JsonValue) -> None:
+    assert parse_parameters(f"a cat\nSteps: 20, {values}").request.get("sampler_options") == options
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected", "segments"),
+    [
+        (19, 19, []),
+        (20, 11, [[10, 1, 0.1, 2.0]]),
+        (35, 26, [[10, 1, 0.1, 2.0]]),
+        (36, 18, [[10, 2, 0.1, 2.0]]),
+        (40, 20, [[11, 2, 0.1, 2.0]]),
+    ],
+)
+def test_a1111s_restart_counts_its_restarts_among_the_steps(steps: int, expected: int, segments: JsonValue) -> None:
+    found = parse_parameters(f"a cat\nSteps: {steps}, Sampler: Restart, Schedule type: Automatic, Seed: 1").request
+    assert (found["sampler"], found["schedule"], found["steps"]) == ("restart", "karras", expected)
+    assert found["sampler_options"] == {"segments": segments}
+
+
+def test_the_cfg_scale_of_ddim_cfg_pp_is_divided_as_a1111_does() -> None:
+    found = parse_parameters("a cat\nSteps: 20, Sampler: DDIM CFG++, CFG scale: 5, Seed: 1").request
+    assert (found["sampler"], found["schedule"], found["guidance_scale"]) == ("euler_cfg_pp", "ddim_uniform", 0.4)
+
+
+@pytest.mark.parametrize(
+    ("values", "end", "told"),
+    [
+        ("Steps: 20, Version: v1.6.0", 19, False),
+        ("Steps: 30, Version: v1.10.1", 30, False),  # 31 timesteps, 33 apart
+        ("Steps: 1, Version: v1.10.1", None, False),
+        ("Steps: 20, Version: v1.5.2", None, True),
+        ("Steps: 20", None, True),
+        ("Steps: 20, Denoising strength: 0.5, Version: v1.6.0", None, True),
+        ("Steps: 0, Version: v1.6.0", None, True),
+        ("Steps: 20, Schedule type: Karras, Version: v1.6.0", None, False),
+        ("Steps: 20, Version: sdkit 0.1.0", None, False),
+    ],
+)
+def test_ddims_last_step_is_left_out_as_a1111_does(values: str, end: int | None, told: bool) -> None:
+    found = parse_parameters(f"a cat\nSampler: DDIM, Seed: 1, {values}")
+    assert (found.request.get("end_step"), found.request.get("leftover_noise")) == (end, True if end else None)
+    assert found.notes == (("A1111 ends this sampler's last step at the lowest timestep, not at 0",) if told else ())
+
+
+def test_what_will_not_be_as_it_was_is_told() -> None:
+    found = parse_parameters(
+        "a cat\nSteps: 20, Sampler: DPM++ 3M SDE, Schedule type: Beta, Seed: 1, VAE: x.pt, Hires upscale: 2, "
+        'Lora hashes: "x: 0123", Version: v1.9.0'
+    )
+    assert found.notes == (
+        "A1111 spaces the Beta schedule in sigma; sdkit, like ComfyUI, in timesteps (arXiv:2407.12173)",
+        "A1111 drops the last sigma but one of this sampler's schedule",
+        "the picture's text also has VAE, Hires upscale, for which a request has no field",
+    )
+    assert parse_parameters(written(REQUEST | {"sampler": "dpmpp_3m_sde", "schedule": "beta"})).notes == ()
+
+
+def test_what_a_request_adds_to_the_ordinary_comes_back() -> None:
+    request: dict[str, JsonValue] = REQUEST | {
+        "noise": "a1111",
+        "noise_options": {"eta_noise_seed_delta": 31337},
+        "variation_seed": 5,
+        "variation_strength": 0.5,
+        "sampler_options": {"eta": 0.5, "s_noise": 1.1},
+        "zero_terminal_snr": True,
+    }
+    text = written(request)
+    assert "Variation seed: 5, Variation seed strength: 0.5, Clip skip: 2, ENSD: 31337, RNG: CPU, Eta: 0.5, " in text
+    assert parse_parameters(text).request == request
+    assert "Eta DDIM: 0.5" in written(request | {"sampler": "ddim"})
 
 
 def test_a_text_of_a1111_with_everything_in_it() -> None:
@@ -99,7 +230,9 @@ def test_a_text_of_a1111_with_everything_in_it() -> None:
         "model": 'a, "b": c',
         "denoise": 0.35,
         "clip_skip": 2,
+        "noise": "nv",
     }
+    assert found.notes == ("the picture's text also has VAE, Hires upscale, for which a request has no field",)
     assert found.model_hash == "879db523c3"
 
 

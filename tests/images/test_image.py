@@ -15,8 +15,8 @@ from sdkit.images import Image, read_image
 
 def test_public_names() -> None:
     assert images.__all__ == [
-        "SAMPLER_LABELS",
-        "SCHEDULE_LABELS",
+        "SUFFIXES",
+        "Format",
         "GenerationRecord",
         "Image",
         "PluginVersions",

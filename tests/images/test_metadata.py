@@ -91,6 +91,7 @@ def test_a1111_texts_are_read_where_sdkits_own_is_missing() -> None:
         "negative_prompt": "",
         "steps": 9,
         "sampler": "heun",
+        "schedule": "normal",
         "seed": 3,
         "model": "m",
     }
@@ -147,10 +148,10 @@ def test_pictures_without_a_record_say_so() -> None:
         read_record(b"nothing")
 
 
-@pytest.mark.parametrize("text", [{"workflow": "{}"}, {"prompt": '{"3": {"class_type": "KSampler", "inputs": {}}}'}])
-def test_comfyui_pictures_are_recognised(text: dict[str, str]) -> None:
-    with pytest.raises(MetadataError, match=r"was made by ComfyUI: it holds a graph of nodes.*A1111's parameters"):
-        read_record(with_text(**text))
+def test_notes_on_another_programs_text_are_differences() -> None:
+    record = read_record(with_text(parameters="a cat\nSteps: 9, Sampler: Euler, Seed: 3, VAE: x.pt, Version: v1.9.0"))
+    assert record.warnings == ("the picture's text also has VAE, for which a request has no field",)
+    assert compare(record, plugins={"x": "1"}) == record.warnings
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,9 @@ def test_a_mask_of_another_size_is_an_error_that_shows_both() -> None:
 
 def test_mask_and_denoise_need_a_picture() -> None:
     with pytest.raises(RequestError, match="a mask needs an init_image"):
-        Request(mask=mask(LEFT))
+        make_pipeline()(PROMPT, mask=mask(LEFT))
     with pytest.raises(RequestError, match="denoise below 1 needs an init_image"):
-        Request(denoise=0.5)
+        make_pipeline()(PROMPT, denoise=0.5)
 
 
 def test_a_picture_is_read_from_its_file_and_may_not_change_until_then(tmp_path: Path) -> None:

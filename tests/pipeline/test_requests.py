@@ -35,7 +35,7 @@ from tests.pipeline._pictures import PROMPT, paint, plugin
             {"sampler_options": {"s_churn": -1}},
             "sampler 'euler', option 's_churn': Input should be greater than or equal to 0, not -1",
         ),
-        ({"options": {"wildcard": {}}}, "There is no plugin option namespace named 'wildcard'."),
+        ({"options": {"wildcard": {}}}, "There is no plugin with options named 'wildcard'."),
         ({"model": "other"}, "the request is for the model 'other', but this pipeline has 'toy' loaded"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -78,16 +78,38 @@ def test_fields_out_of_bounds_say_what_is_allowed(fields: dict[str, object], mes
 
 def test_unknown_names_can_be_caught_with_their_suggestions() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        make_pipeline()(PROMPT, sampler="dpmpp2m")
-    assert (caught.value.kind, caught.value.name, caught.value.nearest) == ("sampler", "dpmpp2m", ("dpmpp_2m",))
+        make_pipeline()(PROMPT, sampler="dpmpp_2n")
+    assert (caught.value.kind, caught.value.name) == ("sampler", "dpmpp_2n")
+    assert caught.value.nearest[0] == "dpmpp_2m"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sampler", "schedule", "options"),
+    [
+        ({"sampler": "DPM++ 2M Karras"}, "dpmpp_2m", "karras", {}),
+        ({"sampler": "DPM++ 2M Karras", "schedule": "simple"}, "dpmpp_2m", "simple", {}),
+        ({"sampler": "euler a", "sampler_options": {"eta": 0.5}}, "euler_ancestral", "normal", {"eta": 0.5}),
+        ({"sampler": "dpmpp_sde_gpu"}, "dpmpp_sde", "normal", {}),
+    ],
+)
+def test_labels_of_other_programs_stand_for_the_names_here(
+    fields: dict[str, object], sampler: str, schedule: str, options: dict[str, object]
+) -> None:
+    request = make_pipeline()(Request(prompt=PROMPT, steps=2, **fields)).request
+    assert (request.sampler, request.schedule, request.sampler_options) == (sampler, schedule, options)
+
+
+def test_a_misspelt_label_is_recognised() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'DPM\+\+ 2M Karras' \(sampler 'dpmpp_2m', schedule"):
+        make_pipeline()(PROMPT, sampler="DPM++ 2M Karass")
 
 
 def test_the_extremes_that_are_allowed_work() -> None:
     pipe = make_pipeline()
     assert len(list(pipe.stream(PROMPT, steps=1000, width=8, height=8))) == 1004
-    for sampler in pipe.samplers:
-        for schedule in pipe.schedules:
-            assert torch.isfinite(paint(pipe, sampler=sampler, schedule=schedule, steps=1, width=8)).all()
+    combinations = [(sampler, "normal") for sampler in pipe.samplers] + [("euler", name) for name in pipe.schedules]
+    for sampler, schedule in combinations:
+        assert torch.isfinite(paint(pipe, sampler=sampler, schedule=schedule, steps=1, width=8)).all()
 
 
 def test_prompts_of_no_and_of_ten_thousand_words() -> None:

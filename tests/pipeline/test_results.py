@@ -48,7 +48,9 @@ def test_a_results_request_makes_its_pictures_again(fields: RequestFields) -> No
 
 def test_a_results_request_has_no_none_left_that_a_family_has_a_default_for() -> None:
     request = make_pipeline()(PROMPT).request
-    assert [name for name in Request.model_fields if getattr(request, name) is None] == ["seed", "init_image", "mask"]
+    allowed = {"sigmas", "end_step", "seed", "variation_seed", "init_image", "mask"}
+    of_the_model = {"prediction", "zero_terminal_snr", "flow_shift"}
+    assert {name for name in Request.model_fields if getattr(request, name) is None} == allowed | of_the_model
     assert (request.size, request.steps, request.sampler, request.schedule) == ((32, 32), 6, "euler", "normal")
     assert request.model == "toy"
 

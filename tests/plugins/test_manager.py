@@ -292,7 +292,7 @@ def test_options_are_filled_validated_and_defaulted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lowd": {}}, "no plugin option namespace named 'lowd'. Did you mean 'loud'?"),
+        ({"lowd": {}}, "no plugin with options named 'lowd'. Did you mean 'loud'?"),
         ({"loud": {"factr": 1}}, r"'loud' \(loud\) has no option 'factr'. Did you mean 'factor'?"),
         ({"loud": {"factor": 7}}, "option 'factor': Input should be less than or equal to 1, not 7"),
     ],

@@ -104,14 +104,16 @@ def make_run(
     seeds: tuple[int, ...] = (1, 2), scale: float = 7.0, size: int = 128, model: FormulaModel | None = None, **late: Any
 ) -> Run:
     """A run as the pipeline would make it; `late`: init, mask, noise."""
+    model = model or FormulaModel()
     return Run(
         request=Request(guidance_scale=scale, width=size, height=size, sampler="euler", schedule="normal", steps=6),
-        model=as_model(model or FormulaModel()),
+        model=as_model(model),
         seeds=seeds,
         prompts=("",) * len(seeds),
         negative_prompts=("",) * len(seeds),
         sigmas=(10.0, 1.0, 0.0),
         cancel=CancelToken(),
+        spec=model.spec,
         **late,
     )
 

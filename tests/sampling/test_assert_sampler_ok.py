@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from sdkit.sampling import ddim_step
+from sdkit.sampling import alpha_of, ddim_step
+from sdkit.testing.denoisers import karras_sigmas
 from sdkit.testing.samplers import assert_sampler_ok
 from sdkit.types import Denoiser, Noise, NoiseKind, Step
 
@@ -109,6 +110,63 @@ def test_fault_is_found(sampler: Fault, order: float | None, noise: NoiseKind, m
         assert_sampler_ok(sampler, order=order, noise=noise)
 
 
+def adaptive(steps: int, power: float) -> Fault:
+    """Euler's method, in more steps the less error it may have."""
+
+    def sampler(
+        denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise, *, rtol: float = 0.1, atol: float = 0.1
+    ) -> Iterator[Step]:
+        count = round(steps / (rtol + atol) ** power)
+        grid = *karras_sigmas(sigmas[0], sigmas[-1] or sigmas[-2], count)[:-1], sigmas[-1]
+        yield from faulty()(denoise, x, grid if len(sigmas) > 2 else sigmas, noise)
+
+    return sampler
+
+
 def test_without_a_fault_there_is_none() -> None:
     assert_sampler_ok(faulty(), order=1)
     assert_sampler_ok(noisy(1.0), noise="white", flow=False)
+    assert_sampler_ok(adaptive(40, 0.5), adaptive=True)
+
+
+def test_of_an_adaptive_sampler_the_error_must_fall_with_the_tolerance() -> None:
+    with pytest.raises(AssertionError, match=r"fall to a fifth or less with \{'rtol': 0.001, 'atol': 0.001\}; it went"):
+        assert_sampler_ok(adaptive(40, 0.2), adaptive=True)
+    with pytest.raises(AssertionError, match=r"ends .* from the closed-form path .*\{'rtol': 0.01, 'atol': 0.001"):
+        assert_sampler_ok(adaptive(4, 0.2), adaptive=True, rtol=1.0)
+    with pytest.raises(AssertionError, match=r"options rtol and atol; missing: \['rtol', 'atol'\]"):
+        assert_sampler_ok(faulty(), adaptive=True)
+
+
+def test_order_is_measured_between_the_steps_that_are_given() -> None:
+    """A sampler whose last step is worse where their number is divisible by four."""
+
+    def uneven(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+        good = faulty() if len(sigmas) % 4 != 1 else faulty(step=drifting)
+        yield from good(denoise, x, sigmas, noise)
+
+    assert_sampler_ok(uneven, order=1, steps=(81, 162))
+    with pytest.raises(AssertionError, match=r"strays .* from the closed-form path of Gaussian data in 80 steps"):
+        assert_sampler_ok(uneven, order=1)
+
+
+def test_of_a_consistency_sampler_noise_is_checked_on_a_single_value() -> None:
+    """A model of one value predicts where every path ends, so jumping there and back is exact."""
+
+    def jumping(factor: float) -> Fault:
+        def sampler(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+            for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+                prediction, x_next = denoise(x, sigma), denoise(x, sigma).denoised
+                if sigma_next > 0:
+                    x_next = x_next * alpha_of(denoise)(sigma_next) + noise(sigma, sigma_next) * sigma_next * factor
+                step = Step(i, sigma, sigma_next, x, prediction, x_next)
+                yield step
+                x = step.x
+
+        return sampler
+
+    assert_sampler_ok(jumping(1.0), noise="white", consistency=True)
+    with pytest.raises(AssertionError, match=r"Gaussian data should have variance 0\.8000 at sigma 0.4"):
+        assert_sampler_ok(jumping(1.0), noise="white")
+    with pytest.raises(AssertionError, match=r"Gaussian data should have variance 0\.1600 at sigma 0.4"):
+        assert_sampler_ok(jumping(1.1), noise="white", consistency=True)

@@ -28,9 +28,12 @@ NAMES = [
     "noise_for",
     "parameterisation",
     "sigmas_for",
+    "slerp",
     "stack_embeddings",
+    "starting_noise",
     "to_d",
     "with_alpha",
+    "with_noise_offset",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The samplers in the box: what sdkit expects of any, and another implementation's numbers, step by step."""
+"""Euler's and Heun's methods and DPM-Solver++(2M): with their options, what sdkit expects of any sampler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sdkit.sampling.samplers.heun import heun
 from sdkit.testing.denoisers import ConstantDenoiser, GaussianDenoiser, RecordingDenoiser
 from sdkit.testing.samplers import SamplerFunction, assert_sampler_ok
 from sdkit.types import NoiseKind
-from tests.sampling._figures import assert_close, double, golden, golden_denoiser
 
 FUNCTIONS: dict[str, SamplerFunction] = {
     "euler": euler,
@@ -40,48 +39,6 @@ def test_a_sampler_is_what_it_is_registered_as(
     name: str, order: float | None, noise: NoiseKind, options: dict[str, Any]
 ) -> None:
     assert_sampler_ok(FUNCTIONS[name], order=order, noise=noise, **options)
-
-
-class GivenNoise:
-    """The figures' noise tensors in order, and what was asked for."""
-
-    def __init__(self) -> None:
-        self.tensors = iter(golden()["noise_sequence"])
-        self.calls: list[tuple[float, float]] = []
-
-    def __call__(self, sigma: float, sigma_next: float, /) -> torch.Tensor:
-        self.calls.append((sigma, sigma_next))
-        return double(next(self.tensors))
-
-
-@pytest.mark.parametrize("kind", ["eps", "flow"])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_trajectory(name: str, kind: str) -> None:
-    figures: dict[str, Any] = golden()[kind]
-    expected: dict[str, Any] = figures["samplers"][name]
-    denoise, noise = RecordingDenoiser(golden_denoiser(kind)), GivenNoise()
-    sigmas = tuple(figures["sigmas"])
-    x = double(golden()["noise0"]) * sigmas[0]
-    steps = list(FUNCTIONS[name](denoise, x, sigmas, noise))
-    assert len(steps) == len(expected["trail"])
-    for i, (step, trail) in enumerate(zip(steps, expected["trail"], strict=True)):
-        assert_close(step.x_in, double(trail["x"]), 1e-12, f"{name}, {kind}, x before step {i}")
-        assert_close(step.denoised, double(trail["denoised"]), 1e-12, f"{name}, {kind}, prediction of step {i}")
-    assert_close(steps[-1].x, double(expected["x"]), 1e-12, f"{name}, {kind}, the result")
-    assert len(denoise.sigmas) == expected["nfe"]
-    assert noise.calls == [tuple(call) for call in expected["noise_calls"]]
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_last_step_lands_without_rounding(name: str) -> None:
-    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0)) * 10
-    *_, last = FUNCTIONS[name](ConstantDenoiser(0.3), x, (10.0, 3.0, 0.5, 0.0), GivenNoise32())
-    assert torch.equal(last.x, torch.full_like(x, 0.3))
-
-
-class GivenNoise32(GivenNoise):
-    def __call__(self, sigma: float, sigma_next: float, /) -> torch.Tensor:
-        return super().__call__(sigma, sigma_next)[:2, :3].float()
 
 
 def test_ancestral_share_of_noise_differs_by_custom() -> None:

@@ -25,7 +25,7 @@ def wrap_denoiser(run: Run) -> Callable[[Denoiser], Denoiser] | None:
     if init is None or mask is None:
         return None
     assert noise is not None, "known from the sampling stage on"
-    forward = parameterisation(run.model.spec)
+    forward = parameterisation(run.spec)
     kept = init * (1 - mask)
 
     def wrap(denoise: Denoiser) -> Denoiser:

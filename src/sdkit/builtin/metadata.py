@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sdkit.hookspecs import hookimpl
 from sdkit.images import GenerationRecord, PluginVersions, installed_versions, to_text_chunks
+from sdkit.request import MAX_SEED
 
 if TYPE_CHECKING:
     from sdkit.images import Image
@@ -18,7 +19,8 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
     """Put the record of each picture into its text, unless the request's `output.metadata` is off.
 
     The recorded request asks for this one picture: with its own seed, and with its prompts as they were encoded, after
-    wildcards and styles, which are not to be applied again when it is repeated.
+    wildcards and styles, which are not to be applied again when it is repeated. Where its noise depends on the pictures
+    that were made with it, the request asks for all of them, and the record says which one this is.
     """
     if not run.request.output.metadata:
         return None
@@ -30,15 +32,14 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
     def finish(image: Image) -> Image:
         asked = run.request.prompt, run.request.negative_prompt
         request = run.request.replace(
-            seed=image.seed,
-            seeds=None,
-            count=1,
+            **({} if run.shared_noise else _alone(run, image)),
             prompt=image.prompt,
             negative_prompt=image.negative_prompt,
             transform_prompts=run.request.transform_prompts and (image.prompt, image.negative_prompt) == asked,
         )
         record = GenerationRecord(
             request=request.model_dump(mode="json", exclude_none=True),
+            index=image.index if run.shared_noise else None,
             sdkit=sdkit,
             versions=versions,
             plugins=plugins,
@@ -51,3 +52,11 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
         return image.with_text(**to_text_chunks(record))
 
     return finish
+
+
+def _alone(run: Run, image: Image) -> dict[str, object]:
+    """The fields that ask for one picture of the run's generation without the others."""
+    variation = run.request.variation_seed
+    if variation is not None:
+        variation = (variation + image.index) % (MAX_SEED + 1)
+    return {"seed": image.seed, "seeds": None, "count": 1, "variation_seed": variation}

@@ -12,9 +12,11 @@ import typer
 
 from sdkit import __version__
 from sdkit.builtin.commands.loading import load_tolerantly
-from sdkit.cli.failures import CANCELLED, EXIT_CODES, describe
+from sdkit.cli.failures import AGAIN, CANCELLED, EXIT_CODES, describe
 from sdkit.cli.messages import messages_shown, say
+from sdkit.errors import SettingsError
 from sdkit.plugins import Manager
+from sdkit.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken: Mapping[str, Exception] = {}
     with messages_shown(debug):
         try:
-            cli, broken = load_tolerantly(_app)
-            cli.info.epilog = _epilog(broken)
+            settings, fault = _settings(arguments)
+            cli, broken = load_tolerantly(_app, settings=settings)
+            cli.info.epilog = _epilog(broken, fault)
             command = typer.main.get_command(cli)
             code = command.main(args=arguments or ["--help"], prog_name="sdkit", standalone_mode=False)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - nothing is swallowed: it becomes the exit code
@@ -61,10 +64,22 @@ def _options(
     """Declares the options before the command; both have done their work already."""
 
 
-def _epilog(broken: Mapping[str, Exception]) -> str:
+def _settings(arguments: Sequence[str]) -> tuple[Settings, str]:
+    """The settings; where they are wrong and only help is asked for, those without any plugin, and what is wrong."""
+    try:
+        return Settings.load(), ""
+    except SettingsError as error:
+        if arguments and not {"--help", "--version"} & set(arguments):
+            raise
+        return Settings.model_construct(plugins=("none",)), str(error)
+
+
+def _epilog(broken: Mapping[str, Exception], fault: str) -> str:
     lines = ["Exit codes:", *(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())]
     if broken:
         lines.append(f"Broken plugins, whose commands are missing: {', '.join(broken)} (see `sdkit plugins`)")
+    if fault:
+        lines.append(f"Wrong settings, without which nothing else runs: {fault}".replace("[", "\\["))
     return "\n\n".join(lines)
 
 
@@ -82,7 +97,8 @@ def _report(error: BaseException, debug: bool, broken: Mapping[str, Exception]) 
         traceback.print_exception(error)
     say(failure.message, "" if failure.code == CANCELLED else "error")
     for note in failure.notes:
-        say(note, "note")
+        if not (debug and note == AGAIN):
+            say(note, "note")
     if "No such command" in failure.message and broken:
         say(f"plugins that could not be loaded: {', '.join(broken)} (see `sdkit plugins`)", "note")
     return failure.code

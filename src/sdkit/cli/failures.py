@@ -61,11 +61,12 @@ def describe(error: BaseException) -> Failure:
     what = type(error).__name__ + (f": {error}" if str(error) else "")
     owner, hook = blamed(error) or ("", "")
     if owner and not owner.startswith("sdkit."):
-        return Failure(PLUGIN, f"plugin {owner!r} failed in {hook}: {what}", (*notes, _AGAIN))
-    return Failure(FAILED, what, (*notes, _AGAIN))
+        return Failure(PLUGIN, f"plugin {owner!r} failed in {hook}: {what}", (*notes, AGAIN))
+    return Failure(FAILED, what, (*notes, AGAIN))
 
 
-_AGAIN = "--debug shows the traceback"
+AGAIN = "--debug shows the traceback"
+"""The note on errors that are nobody's on purpose; not for those who have seen it."""
 
 
 def _in_options(error: SdkitError) -> str:

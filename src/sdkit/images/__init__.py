@@ -5,8 +5,7 @@ between a picture's text and a `GenerationRecord`; masks and contact sheets are 
 nothing of models and samplers, and imports torch and Pillow only when pixels are touched.
 """
 
-from sdkit.images.a1111 import SAMPLER_LABELS, SCHEDULE_LABELS
-from sdkit.images.image import Image
+from sdkit.images.image import Format, Image
 from sdkit.images.masks import mask_to_latents, read_mask, resize_mask_to_latents
 from sdkit.images.metadata import (
     GenerationRecord,
@@ -18,10 +17,11 @@ from sdkit.images.metadata import (
 )
 from sdkit.images.reading import picture_bytes, read_image
 from sdkit.images.sheet import contact_sheet
+from sdkit.images.writing import SUFFIXES
 
 __all__ = [
-    "SAMPLER_LABELS",
-    "SCHEDULE_LABELS",
+    "SUFFIXES",
+    "Format",
     "GenerationRecord",
     "Image",
     "PluginVersions",

@@ -16,54 +16,50 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from pydantic import JsonValue
 
-from sdkit.errors import MetadataError
-
-SAMPLER_LABELS: Mapping[str, str] = MappingProxyType(
-    {"euler": "Euler", "euler_ancestral": "Euler a", "heun": "Heun", "dpmpp_2m": "DPM++ 2M"}
-)
-"""sdkit's sampler names → A1111's labels. A name that is not here is written as it is."""
-
-SCHEDULE_LABELS: Mapping[str, str] = MappingProxyType(
-    {"normal": "Normal", "karras": "Karras", "sgm_uniform": "SGM Uniform", "simple": "Simple"}
-)
-"""sdkit's schedule names → A1111's labels."""
-
-_SAMPLERS = {label.lower(): name for name, label in SAMPLER_LABELS.items()}
-_SCHEDULES = {label.lower(): name for name, label in SCHEDULE_LABELS.items()}
-_AUTOMATIC = {"dpmpp_2m": "karras"}
-"""What A1111's schedule "Automatic" means for a sampler, where it is not the normal one."""
+from sdkit.images.a1111_values import SAMPLER_OPTIONS, request_of
+from sdkit.names import a1111_sampler, a1111_schedule
 
 _NEGATIVE = "Negative prompt:"
+_RNGS = {"a1111": "CPU", "nv": "NV"}
 _JSON = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a `parameters` text says: fields of a request as far as it names them, and the beginning of the model's
-    SHA-256 (ten digits, or "")."""
+    """What a `parameters` text says: fields of a request as far as it names them, the beginning of the model's SHA-256
+    (ten digits, or ""), and in words what the fields cannot say or sdkit does otherwise."""
 
     request: Mapping[str, JsonValue]
     model_hash: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def write_parameters(request: Mapping[str, JsonValue], *, model: str, model_sha256: str, sdkit: str) -> str:
     """The text for a picture that was made from `request`, the JSON of a resolved Request for this one picture."""
-    sampler, schedule = request.get("sampler"), request.get("schedule")
+    sampler, schedule = str(request.get("sampler") or ""), str(request.get("schedule") or "")
+    options, noise = _part(request, "sampler_options"), _part(request, "noise_options")
+    others = {"Eta" if sampler == "ddim" else "Eta DDIM", "" if sampler.startswith("uni_pc") else "UniPC order"}
+    varied = bool(request.get("variation_strength"))
     values: list[tuple[str, JsonValue]] = [
         ("Steps", request.get("steps")),
-        ("Sampler", SAMPLER_LABELS.get(str(sampler), sampler)),
-        ("Schedule type", SCHEDULE_LABELS.get(str(schedule), schedule)),
+        ("Sampler", a1111_sampler(sampler) or None),
+        ("Schedule type", a1111_schedule(schedule) or None),
         ("CFG scale", request.get("guidance_scale")),
         ("Seed", request.get("seed")),
         ("Size", f"{request['width']}x{request['height']}" if request.get("width") and request.get("height") else None),
         ("Model hash", model_sha256[:10] or None),
         ("Model", model or None),
+        ("Variation seed", request.get("variation_seed") if varied else None),
+        ("Variation seed strength", request.get("variation_strength") if varied else None),
         ("Denoising strength", request.get("denoise") if request.get("init_image") else None),
         ("Clip skip", request.get("clip_skip")),
+        ("ENSD", noise.get("eta_noise_seed_delta") or None),
+        ("RNG", _RNGS.get(str(request.get("noise")))),
+        *((key, options.get(name)) for key, name in SAMPLER_OPTIONS.items() if key not in others),
+        ("Noise Schedule", "Zero Terminal SNR" if request.get("zero_terminal_snr") else None),
         ("Version", f"sdkit {sdkit}"),
     ]
     prompt, negative = str(request.get("prompt") or ""), str(request.get("negative_prompt") or "")
@@ -85,23 +81,13 @@ def parse_parameters(text: str) -> Parameters:
     if "Steps" not in values and len(values) < 3:
         head, values = text, {}
     prompt, negative = _prompts(head)
-    request: dict[str, JsonValue] = {"prompt": prompt, "negative_prompt": negative}
-    for key, name, kind in (
-        ("Steps", "steps", int),
-        ("CFG scale", "guidance_scale", float),
-        ("Seed", "seed", int),
-        ("Clip skip", "clip_skip", int),
-        ("Denoising strength", "denoise", float),
-        ("Model", "model", str),
-    ):
-        if values.get(key):
-            request[name] = _number(key, values[key], kind)
-    if values.get("Size"):
-        width, _, height = values["Size"].partition("x")
-        request["width"], request["height"] = _number("Size", width, int), _number("Size", height, int)
-    request |= _sampler(values.get("Sampler", ""), values.get("Schedule type", ""))
+    fields, notes = request_of(values)
     model_hash = values.get("Model hash", "").lower()
-    return Parameters(request, model_hash if re.fullmatch("[0-9a-f]{10,64}", model_hash) else "")
+    return Parameters(
+        {"prompt": prompt, "negative_prompt": negative, **fields},
+        model_hash if re.fullmatch("[0-9a-f]{10,64}", model_hash) else "",
+        notes,
+    )
 
 
 def _prompts(head: str) -> tuple[str, str]:
@@ -152,34 +138,12 @@ def _quoted(line: str, start: int) -> tuple[str, int] | None:
     return (str(text), end) if not line[stop:end].strip() else None
 
 
-def _sampler(label: str, schedule: str) -> dict[str, JsonValue]:
-    """Sampler and schedule as far as they are named. Before version 1.9 one label held both: "DPM++ 2M Karras"."""
-    if not schedule and label.lower() not in _SAMPLERS:
-        for ending in _SCHEDULES:
-            if label.lower().endswith(f" {ending}"):
-                label, schedule = label[: -len(ending) - 1], ending
-                break
-    found: dict[str, JsonValue] = {}
-    if label:
-        found["sampler"] = _SAMPLERS.get(label.lower(), label)
-    if schedule.lower() == "automatic":
-        found["schedule"] = _AUTOMATIC.get(str(found.get("sampler")), "normal")
-    elif schedule:
-        found["schedule"] = _SCHEDULES.get(schedule.lower(), schedule)
-    return found
-
-
 def _written(value: JsonValue) -> str:
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     plain = text == text.strip() and not any(mark in text for mark in ',:\n"\\')
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def _number(key: str, value: str, kind: type[int] | type[float] | type[str]) -> JsonValue:
-    try:
-        return kind(value)
-    except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        raise MetadataError(
-            f"the picture's text says {key}: {value}, which is not {what}; was it edited by hand?"
-        ) from None
+def _part(request: Mapping[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    found = request.get(name)
+    return found if isinstance(found, dict) else {}

@@ -23,7 +23,8 @@ class Image:
 
     `pixels`: `[3, H, W]`, float32 in 0…1, sRGB, on the CPU; values outside are clipped when written. `text`: what the
     file says beside the pixels, PNG text chunks by keyword; `parameters` and `sdkit` hold the record of how the picture
-    was made. `seed`, `prompt`, `negative_prompt`: what this very picture was made from.
+    was made. `seed`, `prompt`, `negative_prompt`: what this very picture was made from;
+    `index`: which of its generation's pictures it is, from 0.
 
     Raises ImageError if the pixels have another shape, dtype or device.
     """
@@ -33,6 +34,7 @@ class Image:
     seed: int | None = None
     prompt: str = ""
     negative_prompt: str = ""
+    index: int = 0
 
     def __post_init__(self) -> None:
         shape, dtype, device = tuple(self.pixels.shape), str(self.pixels.dtype), str(self.pixels.device)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from sdkit.errors import MetadataError
 from sdkit.images.a1111 import parse_parameters, write_parameters
+from sdkit.images.comfyui import is_graph, read_graph
 from sdkit.images.image import Image
 from sdkit.images.reading import open_picture
 from sdkit.images.texts import PARAMETERS, RECORD, read_text
@@ -24,7 +25,7 @@ LIBRARIES = ("torch", "tokenizers")
 
 
 class GenerationRecord(BaseModel):
-    """Everything that made one picture. Records of A1111's text hold less: what they do not know is empty."""
+    """Everything that made one picture. Records of other programs hold less: what they do not know is empty."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, use_attribute_docstrings=True)
 
@@ -32,6 +33,8 @@ class GenerationRecord(BaseModel):
     """Version of this record's form."""
     request: dict[str, JsonValue] = Field(default_factory=dict)
     """The resolved request for this one picture, as JSON: its seed, its prompts after wildcards and the like."""
+    index: int | None = None
+    """Which of the request's pictures this one is, from 0, where they can only be made again together; else None."""
     sdkit: str = ""
     """Version of sdkit."""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -47,7 +50,8 @@ class GenerationRecord(BaseModel):
     model_sha256: str = ""
     """SHA-256 of the model's file, hex; only its first ten digits where the record is from A1111's text."""
     warnings: tuple[str, ...] = ()
-    """What the run warned of, and what went wrong in it and was mended."""
+    """What the run warned of, and what went wrong in it and was mended; for pictures of other programs, what sdkit does
+    not do as they did."""
 
     def request_fields(self) -> dict[str, JsonValue]:
         """The fields for `Request(**fields)` that ask for this picture again.
@@ -80,7 +84,9 @@ def to_text_chunks(record: GenerationRecord) -> dict[str, str]:
 
 
 def read_record(source: Image | str | Path | bytes, name: str = "") -> GenerationRecord:
-    """The record in a picture (PNG, JPEG, WebP): sdkit's own, or else A1111's `parameters`.
+    """The record in a picture (PNG, JPEG, WebP): sdkit's own, or else A1111's `parameters`, or else ComfyUI's graph.
+
+    Of the others, `warnings` say what sdkit does not do as they did.
 
     Raises MetadataError if there is none or it cannot be understood, ImageError if the file cannot be read.
     """
@@ -94,13 +100,14 @@ def read_record(source: Image | str | Path | bytes, name: str = "") -> Generatio
     if PARAMETERS in text:
         found = parse_parameters(text[PARAMETERS])
         return GenerationRecord(
-            request=dict(found.request), model=str(found.request.get("model", "")), model_sha256=found.model_hash
+            request=dict(found.request),
+            model=str(found.request.get("model", "")),
+            model_sha256=found.model_hash,
+            warnings=found.notes,
         )
-    if "workflow" in text or _is_graph(text.get("prompt", "")):
-        raise MetadataError(
-            f"{shown} was made by ComfyUI: it holds a graph of nodes, not the fields of a request. "
-            "Open it in ComfyUI and read the values there, or save it with a node that writes A1111's parameters."
-        )
+    if "workflow" in text or is_graph(text.get("prompt", "")):
+        fields, notes = read_graph(text.get("prompt", ""), shown)
+        return GenerationRecord(request=fields, model=str(fields.get("model", "")), warnings=notes)
     holds = f"only {', '.join(sorted(text))}" if text else "no text at all"
     raise MetadataError(
         f"{shown} holds no record of how it was made ({holds}). "
@@ -135,10 +142,12 @@ def differences(
     for name, version in record.plugins.items():
         if name in plugins and plugins[name] != version:
             found.append(f"the plugin {name!r} was {version or 'of no version'}, here it is {plugins[name]}")
-    if record.sdkit:  # A1111's text does not say which plugins there were
+    if record.sdkit:  # other programs' records do not say which plugins there were
         for name in plugins:
             if name not in record.plugins:
                 found.append(f"the plugin {name!r} is enabled here and was not then")
+    else:
+        found += record.warnings
     for what, then, now in (("device", record.device, device), ("dtype", record.dtype, dtype)):
         if then and then != now:
             found.append(f"the {what} was {then}, here it is {now}")
@@ -162,11 +171,6 @@ def _parse_record(text: str, shown: str) -> GenerationRecord:
         raise MetadataError(f"the record in {shown} is not as sdkit writes it: {where}: {fault['msg']}") from error
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"the record in {shown} is damaged: {error}") from error
-
-
-def _is_graph(text: str) -> bool:
-    """Whether a text is ComfyUI's graph: JSON of nodes by id, each with a `class_type`."""
-    return text.lstrip().startswith("{") and '"class_type"' in text
 
 
 @functools.cache  # finding it parses the distribution's whole metadata, and a process does not change what is installed

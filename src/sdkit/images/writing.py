@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sdkit.errors import ImageError, ImageExistsError
@@ -16,7 +17,8 @@ from sdkit.images.texts import exif_text, png_text
 if TYPE_CHECKING:
     from sdkit.images.image import Format, Image
 
-SUFFIXES: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+SUFFIXES: Mapping[str, Format] = MappingProxyType({".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"})
+"""Endings of files' names → formats that sdkit writes."""
 MAX_SIDES: dict[Format, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
 """Longest side that each format can hold, in pixels."""
 

@@ -18,7 +18,15 @@ from sdkit.models import embedded_checkpoint, load_model
 from sdkit.pipeline import stages
 from sdkit.pipeline.planning import known_options
 from sdkit.pipeline.running import Generation
-from sdkit.plugins import Entry, Manager, PluginInfo, Registry, SamplerEntry, load_manager
+from sdkit.plugins import (
+    Manager,
+    NoiseSourceEntry,
+    PluginInfo,
+    Registry,
+    SamplerEntry,
+    ScheduleEntry,
+    load_manager,
+)
 from sdkit.request import Request, RequestFields
 from sdkit.sampling import parameterisation
 from sdkit.settings import Settings
@@ -32,7 +40,6 @@ from sdkit.types import (
     Prompt,
     Result,
     Run,
-    Schedule,
     Segment,
     TokenChunk,
 )
@@ -176,32 +183,41 @@ class Pipeline:
         with generation.finishing(run):
             return stages.encode(run, self._manager)
 
-    def sample(self, conditioning: Conditioning, **fields: Unpack[RequestFields]) -> Latents:
-        """Latents from a conditioning: starting noise from the seeds, then the sampler's steps."""
+    def sample(
+        self,
+        conditioning: Conditioning,
+        *,
+        latents: Latents | torch.Tensor | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Latents:
+        """Latents from a conditioning: starting noise from the seeds, then the sampler's steps.
+
+        `latents`: to start from, scaled, `[B, C, H/f, W/f]`, as an initial image is; `denoise`, `start_step`,
+        `add_noise` and `leftover_noise` say how, so that several calls can share one schedule::
+
+            half = pipe.sample(cond, seed=7, steps=20, end_step=10, leftover_noise=True)
+            whole = pipe.sample(other, latents=half, steps=20, start_step=10, add_noise=False)
+
+        Size and seeds are the latents' own unless given. Raises RequestError where they do not fit.
+        """
         request = Request(**fields)
+        if latents is not None:
+            latents = Latents(latents) if isinstance(latents, torch.Tensor) else latents
+            request = self._continuing(request, latents)
         count = len(request.seeds or ()) or request.count
         rows = max(len(part.context) for branch in (conditioning.positive, conditioning.negative) for part in branch)
         if rows not in (1, count):
             raise RequestError(
                 f"the conditioning is for {rows} pictures, but {count} are asked for; give as many seeds"
             )
-        generation, run = self._single_run(request)
-        if conditioning.prompts:
-            prompts, negatives = (
-                _spread(texts, count) for texts in (conditioning.prompts, conditioning.negative_prompts)
-            )
-            asked = run.request.replace(
-                prompt=prompts[0], negative_prompt=negatives[0], transform_prompts=not conditioning.transformed
-            )
-            run = replace(run, request=asked, prompts=prompts, negative_prompts=negatives)
-        with generation.finishing(run) as outcome:
-            run = outcome.run = stages.prepare(run, generation.plan, self._manager)
-            steps = generation.sampled(run, conditioning)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    return cast("Latents", done.value)
+        generation = self._generation(request, latents)
+        sampled: list[Latents] = []
+        for planned in generation.runs(generation.plan.batch_limit):
+            run = _prompted(planned, conditioning, count) if conditioning.prompts else planned
+            with generation.finishing(run) as outcome:
+                outcome.run = stages.prepare(run, generation.plan, self._manager)
+                sampled.append(_last(generation.sampled(outcome.run, stages.rows_of(conditioning, run))))
+        return generation.joined(sampled)
 
     def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
         """Latents → finished pictures, through every plugin."""
@@ -234,8 +250,8 @@ class Pipeline:
         """Forward diffusion: what training shows the model, `latents` with noise of std `sigma`, drawn from `seed`."""
         generation, run = self._single_run(self._request_for(latents, seed))
         with generation.finishing(run):
-            noise = stages.draw_noise(run, self._manager)
-        noisy = parameterisation(self._model.spec).add_noise(latents.tensor, noise, sigma)
+            noise = stages.draw_noise(run, generation.plan, self._manager)
+        noisy = parameterisation(run.spec).add_noise(latents.tensor, noise, sigma)
         return replace(latents, tensor=noisy)
 
     # ── looking at prompts and pictures ──────────────────────────────────────────────────────────────────────────────
@@ -250,11 +266,11 @@ class Pipeline:
         Raises ModelError if the model has no image tower.
         """
         texts = (texts,) if isinstance(texts, str) else tuple(texts)
-        pictures = (images,) if isinstance(images, (Image, str, Path)) or hasattr(images, "getbands") else images
-        rows = [
-            self._model.similarity(texts, _image(picture).pixels[None])
-            for picture in cast("Sequence[Picture]", pictures)
-        ]
+        alone = isinstance(images, (Image, str, Path)) or hasattr(images, "getbands")
+        pictures = cast("Sequence[Picture]", (images,) if alone else images)
+        if not texts or not len(pictures):
+            raise RequestError(f"similarity needs texts and pictures, not {len(texts)} and {len(pictures)} of them")
+        rows = [self._model.similarity(texts, _image(picture).pixels[None]) for picture in pictures]
         return torch.cat(rows, dim=1)
 
     # ── what is in it ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,9 +286,14 @@ class Pipeline:
         return self._manager.samplers
 
     @property
-    def schedules(self) -> Registry[Entry[Schedule]]:
-        """The schedules by name."""
+    def schedules(self) -> Registry[ScheduleEntry]:
+        """The schedules by name, with owner and options."""
         return self._manager.schedules
+
+    @property
+    def noise_sources(self) -> Registry[NoiseSourceEntry]:
+        """The noise sources by name, with owner and options."""
+        return self._manager.noise_sources
 
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:
@@ -312,16 +333,41 @@ class Pipeline:
         factor = self._model.spec.latent_factor
         return Request(width=width * factor, height=height * factor, seed=seed, count=count)
 
-    def _single_run(self, request: Request) -> tuple[Generation, Run]:
-        """The generation and its only run, however many pictures it has."""
-        generation = Generation.of(request, self._model, self._manager, None)
+    def _continuing(self, request: Request, latents: Latents) -> Request:
+        """The request with the size and the seeds of the latents that it goes on from. Raises RequestError."""
+        if request.init_image is not None:
+            raise RequestError("give latents or an init_image to start from, not both")
+        own = self._request_for(latents, seed=0)
+        for name in ("width", "height"):
+            if getattr(request, name) not in (None, getattr(own, name)):
+                raise RequestError(
+                    f"{name} is {getattr(request, name)}, but the latents are of {own.width}×{own.height} pictures"
+                )
+        request = request.replace(width=own.width, height=own.height)
+        if request.seed is None and request.seeds is None and latents.seeds:
+            request = request.replace(seeds=latents.seeds)
+        count, rows = len(request.seeds or ()) or request.count, len(latents.tensor)
+        if rows > 1 and request.seeds is None and count == 1:
+            return request.replace(count=rows)
+        if rows not in (1, count):
+            raise RequestError(f"the latents are of {rows} pictures, but {count} are asked for; give as many seeds")
+        return request
+
+    def _generation(self, request: Request, latents: Latents | None = None) -> Generation:
+        """The generation of a stage by hand: plugins may not change how many pictures there are."""
+        generation = Generation.of(request, self._model, self._manager, None, latents)
         asked, planned = len(request.seeds or ()) or request.count, len(generation.plan.draft.seeds)
         if asked != planned:
             raise RequestError(
                 f"a plugin's prepare_run makes {planned} pictures of a request for {asked}; "
                 "call pipe(…) instead of single stages"
             )
-        (run,) = generation.runs(batch_size=planned)
+        return generation
+
+    def _single_run(self, request: Request) -> tuple[Generation, Run]:
+        """The generation and its only run, however many pictures it has."""
+        generation = self._generation(request)
+        (run,) = generation.runs(batch_size=len(generation.plan.draft.seeds))
         return generation, run
 
 
@@ -337,6 +383,25 @@ def _image(picture: Picture) -> Image:
     if isinstance(picture, Image):
         return picture
     return read_image(picture) if isinstance(picture, (str, Path)) else Image.from_pil(picture)
+
+
+def _prompted(run: Run, conditioning: Conditioning, count: int) -> Run:
+    """The run with the prompts that the conditioning was made from."""
+    prompts, negatives = (_spread(texts, count) for texts in (conditioning.prompts, conditioning.negative_prompts))
+    asked = run.request.replace(
+        prompt=prompts[0], negative_prompt=negatives[0], transform_prompts=not conditioning.transformed
+    )
+    part = slice(run.first, run.first + len(run.seeds))
+    return replace(run, request=asked, prompts=prompts[part], negative_prompts=negatives[part])
+
+
+def _last(steps: Generator[object, None, Latents]) -> Latents:
+    """What a generator returns when it is through."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return cast("Latents", done.value)
 
 
 def _spread(texts: tuple[str, ...], count: int) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdkit.errors import HookResultError, RequestError
 from sdkit.images import Image
-from sdkit.plugins import Entry, Manager, SamplerEntry
+from sdkit.names import choose
+from sdkit.plugins import Manager, SamplerEntry
 from sdkit.plugins.blame import Owned, blame
 from sdkit.request import Request
-from sdkit.sampling import check_sigmas, sigmas_for
-from sdkit.types import CancelToken, DiffusionModel, ModelSpec, Run, RunPlan, Schedule, ScheduleParams
+from sdkit.sampling import check_sigmas, sampling_spec, sigmas_for, step_range
+from sdkit.types import CancelToken, DiffusionModel, Latents, ModelSpec, Run, RunPlan, ScheduleParams
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -27,7 +29,10 @@ class Plan:
     draft: RunPlan
     sampler: SamplerEntry
     sampler_options: dict[str, Any]
+    noise_options: dict[str, Any]
+    shared_noise: bool
     sigmas: tuple[float, ...]
+    spec: ModelSpec
     init_image: Image | None
     mask: Image | None
 
@@ -36,8 +41,15 @@ class Plan:
         """The request, resolved."""
         return self.draft.request
 
+    @property
+    def batch_limit(self) -> int:
+        """How many pictures may share a run: one, where the sampler decides each picture's steps for itself."""
+        alone = self.sampler.adaptive and self.sampler_options.get("per_image", True)
+        return 1 if alone else len(self.draft.seeds)
+
     def runs(self, cancel: CancelToken, prompts: tuple[tuple[str, str], ...], size: int) -> Iterator[Run]:
-        """The batches of `size` pictures, in order. `prompts`: each one's prompt and negative prompt, transformed."""
+        """The batches of at most `size` pictures, in order. `prompts`: each one's prompt and negative prompt,
+        transformed."""
         seeds = self.draft.seeds
         for first in range(0, len(seeds), size):
             batch = prompts[first : first + size]
@@ -49,6 +61,9 @@ class Plan:
                 negative_prompts=tuple(negative for _, negative in batch),
                 sigmas=self.sigmas,
                 cancel=cancel,
+                spec=self.spec,
+                uncond=self.sampler.uncond,
+                shared_noise=self.shared_noise,
                 first=first,
                 total=len(seeds),
                 options=self.draft.options,
@@ -56,13 +71,15 @@ class Plan:
             )
 
 
-def make_plan(request: Request, model: DiffusionModel, manager: Manager) -> Plan:
-    """Fill in the defaults, let plugins change the plan, and check all of it.
+def make_plan(request: Request, model: DiffusionModel, manager: Manager, latents: Latents | None = None) -> Plan:
+    """Fill in the defaults, let plugins change the plan, and check all of it. `latents`: to start from, if any.
 
     Raises RequestError for what cannot be done, UnknownNameError for names that nobody registered.
     """
+    if latents is None:
+        request.check_start()
     images = _read_pictures(request)
-    resolved = resolve(request, model, images[0])
+    resolved = resolve(request, model, manager, images[0])
     seeds = list(resolved.image_seeds())
     draft = RunPlan(
         request=resolved.replace(seed=None, seeds=tuple(seeds), count=1),
@@ -71,19 +88,21 @@ def make_plan(request: Request, model: DiffusionModel, manager: Manager) -> Plan
         negative_prompts=[request.negative_prompt] * len(seeds),
         model=model,
         options=manager.validate_options(request.options),
+        latents=latents,
     )
     before = draft.request
     manager.notify("prepare_run", plan=draft)
     if draft.request is not before:
         _check_change(before, draft.request, manager)
         images = _read_pictures(draft.request)
-        draft.request = resolve(draft.request, model, images[0])
+        draft.request = resolve(draft.request, model, manager, images[0])
         draft.options = manager.validate_options(draft.request.options)
     return _check(draft, manager, images)
 
 
-def resolve(request: Request, model: DiffusionModel, init_image: Image | None = None) -> Request:
-    """The request with every None replaced: sizes by the initial image's, the rest by the family's defaults."""
+def resolve(request: Request, model: DiffusionModel, manager: Manager, init_image: Image | None = None) -> Request:
+    """The request with every None replaced: sizes by the initial image's, the rest by the family's defaults; labels of
+    other programs by the names here."""
     if request.model is not None and request.model != model.name:
         raise RequestError(
             f"the request is for the model {request.model!r}, but this pipeline has {model.name!r} loaded"
@@ -92,16 +111,31 @@ def resolve(request: Request, model: DiffusionModel, init_image: Image | None = 
     width, height = defaults.width, defaults.height
     if init_image is not None:
         width, height = (max(factor, side // factor * factor) for side in (init_image.width, init_image.height))
-    return request.replace(
+    named = _named(request, manager)
+    given = named.sigmas is not None  # then there are no steps to count and no schedule
+    return named.replace(
         width=_or(request.width, width),
         height=_or(request.height, height),
-        steps=_or(request.steps, defaults.steps),
-        sampler=_or(request.sampler, defaults.sampler),
-        schedule=_or(request.schedule, defaults.schedule),
+        steps=None if given else _or(named.steps, defaults.steps),
+        sampler=_or(named.sampler, defaults.sampler),
+        schedule=None if given else _or(named.schedule, defaults.schedule),
         guidance_scale=_or(request.guidance_scale, defaults.guidance_scale),
         clip_skip=_or(request.clip_skip, defaults.clip_skip),
         model=model.name,
     )
+
+
+def _named(request: Request, manager: Manager) -> Request:
+    """The request with other programs' labels ("DPM++ 2M Karras") and aliases replaced by the names here, and with the
+    options that a label stands for, where the request does not say otherwise."""
+    choice = choose(request.sampler, request.schedule, samplers=manager.samplers, schedules=manager.schedules)
+    sampler, schedule = choice.sampler, choice.schedule if request.sigmas is None else None
+    named = request.replace(
+        sampler=manager.samplers[sampler].name if sampler is not None else None,
+        schedule=manager.schedules[schedule].name if schedule is not None else None,
+        noise=manager.noise_sources[request.noise].name,
+    )
+    return named.replace(sampler_options={**choice.options, **request.sampler_options}) if choice.options else named
 
 
 def transformed_prompts(plan: Plan, manager: Manager) -> tuple[tuple[str, str], ...]:
@@ -156,24 +190,48 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
     if init_image is not None and mask is not None:
         _check_mask(mask, init_image)
     assert request.sampler, "resolved requests name a sampler"
+    sampler, source = manager.samplers[request.sampler], manager.noise_sources[request.noise]
+    for entry in (sampler, source, manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]):
+        entry.load()  # what is not there, or cannot be imported, is an error now and not when its stage comes
+    spec = sampling_spec(spec, request.prediction, request.zero_terminal_snr, request.flow_shift)
+    draft.request = request.replace(seed=None, seeds=tuple(draft.seeds), count=1)
+    return Plan(
+        draft=draft,
+        sampler=sampler,
+        sampler_options=sampler.check_options(request.sampler_options),
+        noise_options=source.check_options(request.noise_options),
+        shared_noise=source.shared,
+        sigmas=_sigmas(request, sampler, spec, manager),
+        spec=spec,
+        init_image=init_image,
+        mask=mask,
+    )
+
+
+def _sigmas(request: Request, sampler: SamplerEntry, spec: ModelSpec, manager: Manager) -> tuple[float, ...]:
+    """The sigmas of the steps that the request asks for; empty where there are none to take."""
+    if request.sigmas is not None:
+        sigmas = request.sigmas
+        check_sigmas(sigmas)
+    else:
+        sigmas = _scheduled(request, sampler, spec, manager)
+    return step_range(sigmas, request.start_step, request.end_step, leftover_noise=request.leftover_noise)
+
+
+def _scheduled(request: Request, sampler: SamplerEntry, spec: ModelSpec, manager: Manager) -> tuple[float, ...]:
+    """The sigmas that the schedule gives, checked; what is wrong with them is put down to its plugin."""
     assert request.schedule, "resolved requests name a schedule"
     assert request.steps, "resolved requests have steps"
-    sampler = manager.samplers[request.sampler]
-    for entry in (sampler, manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]):
-        entry.load()  # what is not there, or cannot be imported, is an error now and not when its stage comes
-    sigmas = _sigmas(manager.schedules[request.schedule], request.steps, request.denoise, spec)
-    draft.request = request.replace(seed=None, seeds=tuple(draft.seeds), count=1)
-    return Plan(draft, sampler, sampler.check_options(request.sampler_options), sigmas, init_image, mask)
-
-
-def _sigmas(entry: Entry[Schedule], steps: int, denoise: float, spec: ModelSpec) -> tuple[float, ...]:
-    """The sigmas that a schedule gives, checked; what is wrong with them is put down to its plugin."""
-    schedule = Owned(entry.owner, f"schedule {entry.name!r}", entry.load(), Sequence)
-    params = ScheduleParams(spec.sigmas, spec.sigmas[0], spec.sigmas[-1], spec.prediction)
-    given = sigmas_for(schedule, steps, params, denoise)
+    entry = manager.schedules[request.schedule]
+    bound = functools.partial(entry.load(), **entry.check_options(request.schedule_options))
+    schedule = Owned(entry.owner, f"schedule {entry.name!r}", bound, Sequence)
+    params = ScheduleParams(spec.sigmas, spec.sigmas[0], spec.sigmas[-1], spec.prediction, spec.family)
+    given = sigmas_for(
+        schedule, request.steps, params, request.denoise, discard_penultimate=sampler.discard_penultimate
+    )
     with blame(schedule.owner, schedule.hook):
         sigmas = tuple(float(sigma) for sigma in given)
-        if denoise > 0:
+        if request.denoise > 0:
             check_sigmas(sigmas)
     return sigmas
 

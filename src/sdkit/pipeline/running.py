@@ -55,9 +55,16 @@ class Generation:
     batches: list[_Batch] = field(default_factory=list[_Batch])
 
     @classmethod
-    def of(cls, request: Request, model: DiffusionModel, manager: Manager, cancel: CancelToken | None) -> Generation:
+    def of(
+        cls,
+        request: Request,
+        model: DiffusionModel,
+        manager: Manager,
+        cancel: CancelToken | None,
+        latents: Latents | None = None,
+    ) -> Generation:
         """Plan a request. Raises before anything is computed if it cannot be done."""
-        return cls(manager, make_plan(request, model, manager), cancel or CancelToken())
+        return cls(manager, make_plan(request, model, manager, latents), cancel or CancelToken())
 
     def runs(self, batch_size: int) -> Iterator[Run]:
         """The batches, with what plugins find in their stash."""
@@ -68,7 +75,7 @@ class Generation:
     def events(self) -> Generator[Event]:
         """Do it all. Close the iterator to stop; what is finished by then has been yielded."""
         started = time.perf_counter()
-        for run in self.runs(self.plan.request.batch_size):
+        for run in self.runs(min(self.plan.request.batch_size, self.plan.batch_limit)):
             yield from self._batch(run)
         self.timings["total"] = time.perf_counter() - started
         yield self._told(Finished(self._result(self.batches)), self.batches[-1].run)
@@ -92,9 +99,8 @@ class Generation:
 
     def sampled(self, run: Run, conditioning: Conditioning) -> Generator[Event, None, Latents]:
         """The step loop: yields an event per step and returns the latents."""
-        if not run.sigmas:  # denoise 0: the initial image as it is
-            assert run.init is not None
-            return Latents(run.init.expand(run.shape).clone(), run.seeds, run)
+        if not run.sigmas:  # denoise 0, or a range without steps: what there was to start from, as it is
+            return Latents(stages.unsampled(run), run.seeds, run)
         step: Step | None = None
         manager, walker = self.manager, f"the sampler {self.plan.sampler.name!r} or what it called"
         watched = manager.implements("sample_step")
@@ -117,7 +123,7 @@ class Generation:
             raise SamplingError(f"the sampler {self.plan.sampler.name!r} yielded no step for {len(run.sigmas)} sigmas")
         if not bool(torch.isfinite(step.x).all()):  # on a GPU looked at once, here, so that no step waits for it
             raise stages.non_finite(step, walker, manager)
-        return Latents(step.x, run.seeds, run)
+        return Latents(stages.finish(step.x, run), run.seeds, run)
 
     def _preview(self, step: Step, run: Run) -> Callable[[], tuple[Image, ...]]:
         """A function that makes previews when, and if, somebody looks."""
@@ -145,27 +151,35 @@ class Generation:
 
     def _result(self, batches: Sequence[_Batch]) -> Result:
         """The result of some batches: the whole generation's, or one run's."""
-        run, latents = batches[0].run, batches[0].latents
-        if len(batches) > 1:
-            runs, latents = [batch.run for batch in batches], torch.cat([batch.latents for batch in batches])
-            run = replace(
-                run,
-                seeds=tuple(seed for run in runs for seed in run.seeds),
-                prompts=tuple(prompt for run in runs for prompt in run.prompts),
-                negative_prompts=tuple(prompt for run in runs for prompt in run.negative_prompts),
-                noise=torch.cat([run.noise for run in runs if run.noise is not None]),
-                stash=self._stash(),
-                recovered=[how for run in runs for how in run.recovered],
-            )
+        latents = self.joined([Latents(batch.latents, batch.run.seeds, batch.run) for batch in batches])
+        assert latents.run is not None
         return Result(
             request=self.plan.request,
             images=tuple(image for batch in batches for image in batch.images),
-            seeds=run.seeds,
-            latents=Latents(latents, run.seeds, run),
+            seeds=latents.seeds,
+            latents=latents,
             timings=dict(self.timings),
             warnings=tuple(self.plan.draft.warnings),
-            recovered=tuple(run.recovered),
+            recovered=tuple(latents.run.recovered),
         )
+
+    def joined(self, parts: Sequence[Latents]) -> Latents:
+        """The latents of several runs as one run's."""
+        if len(parts) == 1:
+            return parts[0]
+        runs = [part.run for part in parts if part.run is not None]
+        inits = [run.init for run in runs if run.init is not None]
+        run = replace(
+            runs[0],
+            seeds=tuple(seed for run in runs for seed in run.seeds),
+            prompts=tuple(prompt for run in runs for prompt in run.prompts),
+            negative_prompts=tuple(prompt for run in runs for prompt in run.negative_prompts),
+            init=torch.cat(inits) if inits and len({id(init) for init in inits}) > 1 else runs[0].init,
+            noise=torch.cat([run.noise for run in runs if run.noise is not None]),
+            stash=self._stash(),
+            recovered=[how for run in runs for how in run.recovered],
+        )
+        return Latents(torch.cat([part.tensor for part in parts]), run.seeds, run)
 
     @contextmanager
     def timed(self, stage: str) -> Generator[None]:

@@ -14,7 +14,7 @@ from sdkit.images import Image, mask_to_latents
 from sdkit.pipeline.recovery import decode_safely
 from sdkit.plugins import Manager
 from sdkit.plugins.blame import Owned, blame
-from sdkit.sampling import make_evaluate, noise_for, parameterisation, stack_embeddings, with_alpha
+from sdkit.sampling import make_evaluate, noise_for, parameterisation, stack_embeddings, starting_noise, with_alpha
 from sdkit.types import (
     BoundSampler,
     Conditioning,
@@ -22,6 +22,7 @@ from sdkit.types import (
     Embedding,
     Evaluate,
     Latents,
+    NoiseSource,
     Prediction,
     Prompt,
     Run,
@@ -71,21 +72,64 @@ def _encode_prompt(run: Run, manager: Manager, prompt: Prompt) -> Embedding:
 
 def prepare(run: Run, plan: Plan, manager: Manager) -> Run:
     """The run with its starting noise, and the initial image and mask as latents where there are any."""
-    noise = draw_noise(run, manager)
-    if plan.init_image is None:
-        return replace(run, noise=noise)
+    quiet = not run.request.add_noise
+    noise = torch.zeros(run.shape, device=run.model.device) if quiet else draw_noise(run, plan, manager)
     width, height = plan.request.size
-    init = encode_image(plan.init_image.fit(width, height), run, manager)
-    mask = None
+    init = mask = None
+    if plan.draft.latents is not None:
+        init = _rows(plan.draft.latents.tensor, run).to(noise)
+    elif plan.init_image is not None:
+        init = encode_image(plan.init_image.fit(width, height), run, manager)
     if plan.mask is not None:
-        mask = mask_to_latents(plan.mask.fit(width, height), run.model.spec.latent_factor).to(init.device)
+        mask = mask_to_latents(plan.mask.fit(width, height), run.spec.latent_factor).to(noise.device)
     return replace(run, noise=noise, init=init, mask=mask)
 
 
-def draw_noise(run: Run, manager: Manager) -> torch.Tensor:
-    """The starting noise, `run.shape`, float32 on the model's device."""
-    noise = manager.answer("make_noise", torch.Tensor, run=run)
-    return _checked(noise, run.shape, "make_noise", run, manager)
+def _rows(tensor: torch.Tensor, run: Run) -> torch.Tensor:
+    """The rows of a whole generation's tensor that are this run's; one row serves all."""
+    return tensor if len(tensor) == 1 else tensor[run.first : run.first + len(run.seeds)]
+
+
+def rows_of(conditioning: Conditioning, run: Run) -> Conditioning:
+    """The part of a whole generation's conditioning that is this run's."""
+
+    def part(embedding: Embedding) -> Embedding:
+        pooled = None if embedding.pooled is None else _rows(embedding.pooled, run)
+        return replace(embedding, context=_rows(embedding.context, run), pooled=pooled)
+
+    return replace(
+        conditioning,
+        positive=tuple(part(embedding) for embedding in conditioning.positive),
+        negative=tuple(part(embedding) for embedding in conditioning.negative),
+    )
+
+
+def draw_noise(run: Run, plan: Plan, manager: Manager) -> torch.Tensor:
+    """The starting noise, `run.shape`, float32 on the model's device: a plugin's, or else the noise source's."""
+    noise = manager.ask("make_noise", torch.Tensor, run=run)
+    if noise is not None:
+        return _checked(noise, run.shape, "make_noise", run, manager)
+    request = run.request
+    noise = starting_noise(
+        run,
+        _noise_source(plan, manager),
+        variation_seed=request.variation_seed,
+        variation_strength=request.variation_strength,
+        noise_offset=request.noise_offset,
+    )
+    if tuple(noise.shape) != run.shape:
+        by = manager.noise_sources[request.noise].owner
+        raise HookResultError(
+            by, f"noise source {request.noise!r} (plugin {by!r}) must draw {list(run.shape)}, not {list(noise.shape)}"
+        )
+    return noise.to(run.model.device, torch.float32)
+
+
+def _noise_source(plan: Plan, manager: Manager) -> Callable[[Run], NoiseSource]:
+    """The noise source that the request names, with its options filled in; its faults are put down to its plugin."""
+    entry = manager.noise_sources[plan.request.noise]
+    make = functools.partial(entry.load(), **plan.noise_options)
+    return Owned(entry.owner, f"noise source {entry.name!r}", make)
 
 
 def encode_image(image: Image, run: Run, manager: Manager) -> torch.Tensor:
@@ -105,7 +149,7 @@ def sample(run: Run, plan: Plan, conditioning: Conditioning, manager: Manager) -
     """The run's steps, as the sampler and whatever plugins put around it yield them."""
     denoise = make_denoiser(run, conditioning, manager)
     entry, options = plan.sampler, plan.sampler_options
-    function, noise = entry.load(), noise_for(run, entry.noise, entry.name)
+    function, noise = entry.load(), noise_for(run, entry.noise, entry.name, _noise_source(plan, manager))
 
     def walk(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...]) -> Iterator[Step]:
         return function(denoise, x, sigmas, noise, **options)
@@ -119,12 +163,24 @@ def sample(run: Run, plan: Plan, conditioning: Conditioning, manager: Manager) -
 def start(run: Run) -> torch.Tensor:
     """Where sampling starts: the initial image, or nothing, with the noise of the first sigma added."""
     assert run.noise is not None
-    return parameterisation(run.model.spec).start(run.init, run.noise, run.sigmas[0])
+    return parameterisation(run.spec).start(run.init, run.noise, run.sigmas[0])
+
+
+def finish(x: torch.Tensor, run: Run) -> torch.Tensor:
+    """What sampling ends with as latents; they may have noise left in them, if the run was told to leave it."""
+    return parameterisation(run.spec).finish(x, run.sigmas[-1])
+
+
+def unsampled(run: Run) -> torch.Tensor:
+    """The latents of a run that takes no step: what there was to start from; zeros, if there was nothing."""
+    if run.init is None:
+        return torch.zeros(run.shape, device=run.model.device)
+    return run.init.expand(run.shape).clone()
 
 
 def make_denoiser(run: Run, conditioning: Conditioning, manager: Manager) -> Denoiser:
     """model → guidance → adjustments → wrappers, the nearest plugin's outermost."""
-    rules = parameterisation(run.model.spec)
+    rules = parameterisation(run.spec)
     evaluate = _cancellable(make_evaluate(run.model, rules, conditioning), run)
     entry = manager.guidance[run.request.guidance]
     guidance = Owned(entry.owner, f"guidance {entry.name!r}", functools.partial(entry.load(), run))
@@ -211,6 +267,7 @@ def _finish(pixels: torch.Tensor, index: int, run: Run, finishers: list[Owned]) 
         seed=run.seeds[index] if index < len(run.seeds) else None,
         prompt=run.prompts[index] if index < len(run.prompts) else "",
         negative_prompt=run.negative_prompts[index] if index < len(run.negative_prompts) else "",
+        index=run.first + index,
     )
     for finish in finishers:
         image = finish(image)

@@ -9,11 +9,15 @@ given a plain object that has nothing else.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sdkit.errors import PluginHookError, nearest
+
+if TYPE_CHECKING:
+    import typer
 
 MARK = "sdkit_impl"
 """The attribute that `pluggy.HookimplMarker("sdkit")` sets on a function."""
@@ -87,6 +91,20 @@ def _check(
                 plugin,
                 f"{where}: there is no argument {parameter.name!r}; the hook is {hook}({', '.join(specs[hook])})",
             )
+
+
+def command_names(cli: typer.Typer) -> Counter[str]:
+    """How often each name is a command or a group of commands of the app; Typer lets the last one win."""
+    from typer.main import get_command_name
+
+    names = [
+        command.name or (command.callback and get_command_name(command.callback.__name__))
+        for command in cli.registered_commands
+    ]
+    names += [
+        group.name or (group.typer_instance and group.typer_instance.info.name) for group in cli.registered_groups
+    ]
+    return Counter(name for name in names if isinstance(name, str))
 
 
 def plugin_name(plugin: object) -> str:

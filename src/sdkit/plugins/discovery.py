@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-from sdkit.errors import PluginLoadError
+from sdkit.errors import PluginLoadError, nearest
 from sdkit.plugins.checks import plugin_name
 from sdkit.plugins.manager import Manager
 from sdkit.plugins.registry import import_dotted
@@ -20,7 +21,11 @@ BUILTINS = (
     "sdkit.builtin.checkpoints",
     "sdkit.builtin.families",
     "sdkit.builtin.prompts",
-    "sdkit.builtin.samplers",
+    "sdkit.builtin.samplers.single_step",
+    "sdkit.builtin.samplers.multistep",
+    "sdkit.builtin.samplers.ancestral",
+    "sdkit.builtin.samplers.sde",
+    "sdkit.builtin.samplers.cfg_pp",
     "sdkit.builtin.schedules",
     "sdkit.builtin.guidance",
     "sdkit.builtin.noise",
@@ -63,7 +68,8 @@ def load_manager(plugins: Iterable[object] = (), *, settings: Settings | None = 
     """A manager with the built-in plugins, the enabled installed ones and the given ones.
 
     A given plugin is a module, an object, a class, or the dotted name of one (`"my_package.my_plugin"`).
-    Raises PluginLoadError for one that cannot be imported, PluginHookError and NameTakenError for one that is wrong.
+    Warns of names in the settings that no installed plugin has. Raises PluginLoadError for one that cannot be imported,
+    PluginHookError and NameTakenError for one that is wrong.
     """
     settings = settings or Settings.load()
     if settings.trace_hooks:
@@ -72,7 +78,9 @@ def load_manager(plugins: Iterable[object] = (), *, settings: Settings | None = 
     for target in BUILTINS:
         manager.add(import_dotted(target, target), name=target.partition(":")[0], origin="built-in")
     given = list(plugins)
-    for installed in installed_plugins(settings):
+    found = installed_plugins(settings)
+    _warn_of_misspelt(settings, found)
+    for installed in found:
         if not installed.enabled or _is_given(installed, given):
             continue
         try:
@@ -85,6 +93,17 @@ def load_manager(plugins: Iterable[object] = (), *, settings: Settings | None = 
         plugin = import_dotted(target, target) if isinstance(target, str) else target
         manager.add(plugin, origin="given", version=str(getattr(plugin, "__version__", "")))
     return manager
+
+
+def _warn_of_misspelt(settings: Settings, found: Sequence[InstalledPlugin]) -> None:
+    installed = [plugin.name for plugin in found]
+    for variable, names in (("SDKIT_PLUGINS", settings.plugins), ("SDKIT_PLUGINS_DENY", settings.plugins_deny)):
+        for name in names:
+            if name not in installed and names not in (("all",), ("none",)):
+                near = nearest(name, installed)
+                advice = f"did you mean {near[0]!r}?" if near else "see `sdkit plugins`"
+                # said from here, and not from the caller, so that Python says it once and not for every manager
+                warnings.warn(f"{variable} names {name!r}, which is not installed; {advice}", UserWarning, stacklevel=1)
 
 
 def _is_given(installed: InstalledPlugin, given: list[object]) -> bool:

@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -15,8 +15,15 @@ import pluggy
 from sdkit import hookspecs
 from sdkit.errors import HookResultError, NameTakenError, SdkitError, UnknownNameError
 from sdkit.plugins.blame import Owned, blame, wrong_result
-from sdkit.plugins.checks import Implementations, hook_functions, plugin_name
-from sdkit.plugins.registry import Entry, Registry, SamplerEntry, validate_options
+from sdkit.plugins.checks import Implementations, command_names, hook_functions, plugin_name
+from sdkit.plugins.registry import (
+    Entry,
+    NoiseSourceEntry,
+    Registry,
+    SamplerEntry,
+    ScheduleEntry,
+    validate_options,
+)
 from sdkit.plugins.trace import summary
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 
     from sdkit.models import ModelFamily
     from sdkit.prompts import PromptSyntax
-    from sdkit.types import Guidance, Schedule
+    from sdkit.types import Guidance
 
 Origin = Literal["built-in", "installed", "given"]
 R = TypeVar("R")
@@ -46,8 +53,8 @@ class PluginInfo:
 class Manager:
     """A pipeline's plugins. Filled while it is built, read-only afterwards, shared by threads.
 
-    `samplers`, `schedules`, `guidance`, `families`, `syntaxes`: what was registered, by name. `option_models`: plugins'
-    options by namespace.
+    `samplers`, `schedules`, `noise_sources`, `guidance`, `families`, `syntaxes`: what was registered, by name.
+    `option_models`: plugins' options by namespace.
     """
 
     def __init__(self, *, trace: bool = False) -> None:
@@ -60,7 +67,8 @@ class Manager:
         self._warned: set[tuple[str, str]] = set()
         self._calls: dict[str, tuple[_Implementation, ...]] = {}
         self.samplers: Registry[SamplerEntry] = Registry("sampler")
-        self.schedules: Registry[Entry[Schedule]] = Registry("schedule")
+        self.schedules: Registry[ScheduleEntry] = Registry("schedule")
+        self.noise_sources: Registry[NoiseSourceEntry] = Registry("noise source")
         self.guidance: Registry[Entry[Guidance]] = Registry("guidance")
         self.families: Registry[Entry[ModelFamily]] = Registry("model family")
         self.syntaxes: Registry[Entry[PromptSyntax]] = Registry("prompt syntax")
@@ -114,11 +122,12 @@ class Manager:
                 target: object,
                 *,
                 override: bool = False,
+                aliases: Sequence[str] = (),
                 _registry: Registry[Any] = registry,
                 _make: Callable[..., Entry[Any]] = make_entry,
                 **declared: object,
             ) -> None:
-                _registry.add(_make(name, owner, target, **declared), override=override)
+                _registry.add(_make(name, owner, target, **declared), override=override, aliases=aliases)
 
             with blame(owner, hook):
                 function(*([register] if self._takes_register(function) else []))
@@ -210,9 +219,19 @@ class Manager:
         return bool(self._implementations(hook))
 
     def add_commands(self, cli: typer.Typer) -> None:
-        """Let every plugin add its commands to the command line."""
+        """Let every plugin add its commands to the command line. Raises NameTakenError for one that is there."""
+        owners: dict[str, str] = {}
         for owned in reversed(self._implementations("register_commands")):
+            before = command_names(cli)
             self._call(owned, {"cli": cli})
+            for name in command_names(cli) - before:
+                if name in owners:
+                    raise NameTakenError(
+                        owned.owner,
+                        f"plugin {owned.owner!r} adds the command {name!r}, which plugin {owners[name]!r} has added "
+                        "already. Rename it, or disable one of the two.",
+                    )
+                owners[name] = owned.owner
 
     def validate_options(self, options: Mapping[str, Mapping[str, JsonValue]]) -> dict[type[BaseModel], BaseModel]:
         """Every plugin's options, filled from a request's. Raises RequestError naming namespace, option and nearest
@@ -220,7 +239,7 @@ class Manager:
         for namespace in options:
             if namespace not in self.option_models:
                 raise UnknownNameError(
-                    "plugin option namespace", namespace, self.option_models, "Is the plugin installed and enabled?"
+                    "plugin with options", namespace, self.option_models, "Is the plugin installed and enabled?"
                 )
         filled: dict[type[BaseModel], BaseModel] = {}
         for namespace, entry in self.option_models.items():
@@ -259,17 +278,14 @@ class _Implementation:
     arguments: tuple[str, ...]
 
 
-def _sampler_entry(name: str, owner: str, target: Any, **declared: Any) -> SamplerEntry:
-    return SamplerEntry(name, owner, target, **declared)
-
-
 def _entry(name: str, owner: str, target: Any, *, summary: str = "") -> Entry[Any]:
     return Entry(name, owner, target, summary)
 
 
 _COLLECTORS: dict[str, tuple[str, Callable[..., Entry[Any]]]] = {
-    "register_samplers": ("samplers", _sampler_entry),
-    "register_schedules": ("schedules", _entry),
+    "register_samplers": ("samplers", SamplerEntry),
+    "register_schedules": ("schedules", ScheduleEntry),
+    "register_noise_sources": ("noise_sources", NoiseSourceEntry),
     "register_guidance": ("guidance", _entry),
     "register_model_families": ("families", _entry),
     "register_prompt_syntaxes": ("syntaxes", _entry),

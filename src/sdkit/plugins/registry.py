@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from sdkit.errors import NameTakenError, PluginLoadError, RequestError, UnknownNameError, nearest
+from sdkit.names import suggestion
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, JsonValue
 
-    from sdkit.types import NoiseKind, Sampler  # noqa: F401 - as a string, below
+    from sdkit.types import MakeNoiseSource, NoiseKind, Sampler, Schedule  # noqa: F401 - as strings, below
 
 T = TypeVar("T")
 
@@ -34,22 +35,52 @@ class Entry(Generic[T]):
 
 
 @dataclass(frozen=True)
-class SamplerEntry(Entry["Sampler"]):
+class OptionsEntry(Entry[T]):
+    """Something registered that has options: keyword arguments, described by a pydantic model."""
+
+    KIND: ClassVar[str]
+
+    options: type[BaseModel] | None = None
+
+    def check_options(self, options: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """The keyword arguments, validated. Raises RequestError naming the option and the nearest one."""
+        whose = f"{self.KIND} {self.name!r}"
+        if self.options is None:
+            if options:
+                raise RequestError(f"{whose} has no options, so {next(iter(options))!r} cannot be set")
+            return {}
+        checked = validate_options(self.options, options, whose)
+        return {name: getattr(checked, name) for name in self.options.model_fields}
+
+
+@dataclass(frozen=True)
+class SamplerEntry(OptionsEntry["Sampler"]):
     """A registered sampler and what it declared; see `sdkit.hookspecs.RegisterSampler`."""
+
+    KIND: ClassVar[str] = "sampler"
 
     noise: NoiseKind = "none"
     order: float = 1
     evaluations: float = 1
-    options: type[BaseModel] | None = None
+    uncond: bool = False
+    discard_penultimate: bool = False
+    adaptive: bool = False
 
-    def check_options(self, options: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """The sampler's keyword arguments, validated. Raises RequestError naming the option and the nearest one."""
-        if self.options is None:
-            if options:
-                raise RequestError(f"sampler {self.name!r} has no options, so {next(iter(options))!r} cannot be set")
-            return {}
-        checked = validate_options(self.options, options, f"sampler {self.name!r}")
-        return {name: getattr(checked, name) for name in self.options.model_fields}
+
+@dataclass(frozen=True)
+class ScheduleEntry(OptionsEntry["Schedule"]):
+    """A registered schedule; see `sdkit.hookspecs.RegisterSchedule`."""
+
+    KIND: ClassVar[str] = "schedule"
+
+
+@dataclass(frozen=True)
+class NoiseSourceEntry(OptionsEntry["MakeNoiseSource"]):
+    """A registered noise source; see `sdkit.hookspecs.RegisterNoiseSource`."""
+
+    KIND: ClassVar[str] = "noise source"
+
+    shared: bool = False
 
 
 E = TypeVar("E", bound="Entry[Any]")
@@ -58,42 +89,55 @@ E = TypeVar("E", bound="Entry[Any]")
 class Registry(Mapping[str, E]):
     """Names of one kind → entries. Read-only for everybody but the manager that fills it."""
 
-    def __init__(self, kind: str, entries: Mapping[str, E] | None = None) -> None:
+    def __init__(
+        self, kind: str, entries: Mapping[str, E] | None = None, aliases: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self._entries: dict[str, E] = dict(entries or {})
+        self._aliases: dict[str, str] = dict(aliases or {})
 
     def __getitem__(self, name: str) -> E:
+        """The entry of this name or alias. Raises UnknownNameError, which suggests the nearest."""
         try:
-            return self._entries[name]
+            return self._entries[self._aliases.get(name, name)]
         except KeyError:
-            raise UnknownNameError(self.kind, name, self._entries) from None
+            raise UnknownNameError(self.kind, name, self._entries, suggestion(self.kind, name, self._entries)) from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or name in self._aliases
 
     def __iter__(self) -> Iterator[str]:
+        """The names; aliases are left out."""
         return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names → the names that they stand for."""
+        return self._aliases
 
     def __repr__(self) -> str:
         return f"<Registry of {self.kind}: {', '.join(self._entries)}>"
 
     def copy(self) -> Registry[E]:
         """A registry of its own with the same entries, to be changed and then taken over whole."""
-        return Registry(self.kind, self._entries)
+        return Registry(self.kind, self._entries, self._aliases)
 
-    def add(self, entry: E, *, override: bool) -> None:
-        """Add an entry. Raises NameTakenError if the name has another owner and `override` is not set."""
-        taken = self._entries.get(entry.name)
-        if taken is not None and not override:
-            raise NameTakenError(
-                entry.owner,
-                f"plugin {entry.owner!r} registers the {self.kind} {entry.name!r}, which plugin {taken.owner!r} has "
-                "registered already. Disable one of the two, or register with override=True if replacing is meant.",
-            )
+    def add(self, entry: E, *, override: bool, aliases: Sequence[str] = ()) -> None:
+        """Add an entry. Raises NameTakenError if the name or an alias has another owner and `override` is not set."""
+        for name in (entry.name, *aliases):
+            if name in self and not override:
+                taken = self[name]
+                raise NameTakenError(
+                    entry.owner,
+                    f"plugin {entry.owner!r} registers the {self.kind} {name!r}, which plugin {taken.owner!r} has "
+                    "registered already. Disable one of the two, or register with override=True if replacing is meant.",
+                )
+        self._aliases.pop(entry.name, None)
         self._entries[entry.name] = entry
+        self._aliases.update(dict.fromkeys(aliases, entry.name))
 
 
 def import_dotted(target: str, owner: str) -> object:

@@ -12,58 +12,115 @@ if TYPE_CHECKING:
     from sdkit.sampling.alpha import Alpha, alpha_of, with_alpha
     from sdkit.sampling.evaluate import make_evaluate, stack_embeddings
     from sdkit.sampling.guidance import cfg
-    from sdkit.sampling.noise import BrownianNoise, SeededNoise, noise_for
-    from sdkit.sampling.parameterisations import Parameterisation, parameterisation
+    from sdkit.sampling.noise.brownian import BrownianNoise
+    from sdkit.sampling.noise.of_run import noise_for, starting_noise
+    from sdkit.sampling.noise.variation import slerp, with_noise_offset
+    from sdkit.sampling.noise.white import SeededNoise
+    from sdkit.sampling.parameterisations import Parameterisation, parameterisation, sampling_spec
     from sdkit.sampling.samplers.maths import Ancestral, Churn, ancestral_step, churn, ddim_step, to_d
     from sdkit.sampling.samplers.options import AncestralOptions, ChurnOptions
-    from sdkit.sampling.schedules import check_sigmas, sigmas_for
+    from sdkit.sampling.schedules import (
+        AlignYourStepsOptions,
+        BetaOptions,
+        KarrasOptions,
+        LaplaceOptions,
+        LinearQuadraticOptions,
+        PolyexponentialOptions,
+        VpOptions,
+        check_sigmas,
+        flip_sigmas,
+        join_sigmas,
+        sigmas_for,
+        split_sigmas,
+        split_sigmas_at,
+        step_range,
+    )
+    from sdkit.sampling.tables import flow_sigmas, scaled_linear_sigmas, zero_terminal_snr
 
 __all__ = [
+    "AlignYourStepsOptions",
     "Alpha",
     "Ancestral",
     "AncestralOptions",
+    "BetaOptions",
     "BrownianNoise",
     "Churn",
     "ChurnOptions",
+    "KarrasOptions",
+    "LaplaceOptions",
+    "LinearQuadraticOptions",
     "Parameterisation",
+    "PolyexponentialOptions",
     "SeededNoise",
+    "VpOptions",
     "alpha_of",
     "ancestral_step",
     "cfg",
     "check_sigmas",
     "churn",
     "ddim_step",
+    "flip_sigmas",
+    "flow_sigmas",
+    "join_sigmas",
     "make_evaluate",
     "noise_for",
     "parameterisation",
+    "sampling_spec",
+    "scaled_linear_sigmas",
     "sigmas_for",
+    "slerp",
+    "split_sigmas",
+    "split_sigmas_at",
     "stack_embeddings",
+    "starting_noise",
+    "step_range",
     "to_d",
     "with_alpha",
+    "with_noise_offset",
+    "zero_terminal_snr",
 ]
 
 _HOMES = {
+    "AlignYourStepsOptions": "schedules",
     "Alpha": "alpha",
     "Ancestral": "samplers.maths",
     "AncestralOptions": "samplers.options",
-    "BrownianNoise": "noise",
+    "BetaOptions": "schedules",
+    "BrownianNoise": "noise.brownian",
     "Churn": "samplers.maths",
     "ChurnOptions": "samplers.options",
+    "KarrasOptions": "schedules",
+    "LaplaceOptions": "schedules",
+    "LinearQuadraticOptions": "schedules",
     "Parameterisation": "parameterisations",
-    "SeededNoise": "noise",
+    "PolyexponentialOptions": "schedules",
+    "SeededNoise": "noise.white",
+    "VpOptions": "schedules",
     "alpha_of": "alpha",
     "ancestral_step": "samplers.maths",
     "cfg": "guidance",
     "check_sigmas": "schedules",
     "churn": "samplers.maths",
     "ddim_step": "samplers.maths",
+    "flip_sigmas": "schedules",
+    "flow_sigmas": "tables",
+    "join_sigmas": "schedules",
     "make_evaluate": "evaluate",
-    "noise_for": "noise",
+    "noise_for": "noise.of_run",
     "parameterisation": "parameterisations",
+    "sampling_spec": "parameterisations",
+    "scaled_linear_sigmas": "tables",
     "sigmas_for": "schedules",
+    "slerp": "noise.variation",
+    "split_sigmas": "schedules",
+    "split_sigmas_at": "schedules",
     "stack_embeddings": "evaluate",
+    "starting_noise": "noise.of_run",
+    "step_range": "schedules",
     "to_d": "samplers.maths",
     "with_alpha": "alpha",
+    "with_noise_offset": "noise.variation",
+    "zero_terminal_snr": "tables",
 }
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sdkit.sampling.schedules import sigma_at
+from sdkit.errors import RequestError, SamplingError
+from sdkit.sampling.tables import flow_sigmas, sigma_at, sigma_at_time
+from sdkit.sampling.tables import zero_terminal_snr as stretched
 
 if TYPE_CHECKING:
     import torch
@@ -20,18 +22,21 @@ if TYPE_CHECKING:
     from sdkit.types import ModelSpec, PredictionType
 
 BEYOND_SIGMA_MAX = 999999999.9
-"""The sigma of percent 0: larger than any, so that ranges that start there include the first step of every schedule."""
+"""The sigma of percent 0 for eps and v models: larger than any, so that ranges that start there include the first step
+of every schedule. Flow models need none, for no sigma of theirs is above 1."""
 
 
 @dataclass(frozen=True)
 class Parameterisation:
     """How one model's noise levels, inputs and outputs are to be read; make it by `parameterisation(spec)`.
 
-    `sigmas`: noise std at each training timestep, ascending.
+    `sigmas`: noise std at each training timestep, ascending. `stride`: training timesteps per sigma, the last of which
+    it belongs to, for models that were distilled on few of them; see `tables.distilled_sigmas`.
     """
 
     prediction: PredictionType
     sigmas: tuple[float, ...]
+    stride: int = 1
     _log_sigmas: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -52,16 +57,22 @@ class Parameterisation:
         return 1.0 - sigma if self.prediction == "flow" else 1.0
 
     def timestep(self, sigma: float) -> float:
-        """What the network is told instead of sigma: the training timestep nearest in log σ; σ·1000 for flow."""
+        """What the network is told instead of sigma: the training timestep nearest in log σ; σ·1000 for flow.
+
+        Flow networks that were trained on another unit than thousandths convert it themselves.
+        """
         if self.prediction == "flow":
             return sigma * 1000.0
+        return float((self._nearest(sigma) + 1) * self.stride - 1)
+
+    def _nearest(self, sigma: float) -> int:
         if sigma <= self.sigma_min:
-            return 0.0
+            return 0
         above = bisect_left(self._log_sigmas, log := math.log(sigma))
         if above == len(self._log_sigmas):
-            return float(above - 1)
+            return above - 1
         nearer_above = self._log_sigmas[above] - log < log - self._log_sigmas[above - 1]
-        return float(above if nearer_above else above - 1)
+        return above if nearer_above else above - 1
 
     def scale_input(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """x as the network wants it: divided by √(σ² + 1), to unit variance, for eps and v; unchanged for flow."""
@@ -93,18 +104,73 @@ class Parameterisation:
             return noise * (math.sqrt(sigma * sigma + 1.0) if whole else sigma)
         return noise * math.sqrt(sigma * sigma + 1.0) + latents if whole else self.add_noise(latents, noise, sigma)
 
+    def finish(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The latents that a run leaves at its last sigma: x/α(σ), which is x for eps and v and wherever sigma is 0.
+
+        So left-over noise is σ/α(σ) times as strong as the picture, in the picture's own scale, and `start` with zero
+        noise goes on from there. Raises SamplingError at the sigma 1 of flow models, where nothing is left of the
+        picture.
+        """
+        alpha = self.alpha(sigma)
+        if alpha <= 0:
+            raise SamplingError(f"at sigma {sigma:g} a flow model's latents are noise alone; take at least one step")
+        return x if alpha == 1 else x / alpha
+
     def percent_to_sigma(self, percent: float) -> float:
         """The sigma at a share of the training timesteps, from 0 (most noise) to 1 (none): for ranges of steps.
 
-        0 and less give a sigma beyond all schedules, 1 and more give 0, so that ranges include both ends.
+        1 and more give 0. 0 and less give what no sigma is above, so that ranges include both ends. For flow models
+        the share is of the unshifted time.
         """
-        if percent <= 0:
-            return BEYOND_SIGMA_MAX
         if percent >= 1:
             return 0.0
-        return sigma_at(self.sigmas, (1.0 - percent) * (len(self.sigmas) - 1), self.prediction)
+        if self.prediction == "flow":
+            return 1.0 if percent <= 0 else sigma_at_time(self.sigmas, 1.0 - percent)
+        if percent <= 0:
+            return BEYOND_SIGMA_MAX
+        timestep = (1.0 - percent) * (len(self.sigmas) * self.stride - 1)
+        return sigma_at(self.sigmas, max(timestep + 1 - self.stride, 0.0) / self.stride, self.prediction)
 
 
 def parameterisation(spec: ModelSpec) -> Parameterisation:
     """The parameterisation of a model."""
     return Parameterisation(spec.prediction, spec.sigmas)
+
+
+def sampling_spec(
+    spec: ModelSpec,
+    prediction: PredictionType | None = None,
+    zero_terminal_snr: bool | None = None,
+    flow_shift: float | None = None,
+) -> ModelSpec:
+    """The model with another meaning of its output or another table of sigmas, for files that do not say themselves how
+    they were trained; None leaves what the model has.
+
+    `prediction`: "eps" or "v"; to or from "flow" is no question of meaning. `zero_terminal_snr`: stretch the table
+    until its last timestep is noise alone (arXiv:2305.08891), which v models can be trained for. `flow_shift`: shift an
+    even table by so much, instead of what the model has. Raises RequestError for what the model cannot be.
+    """
+    flow = spec.prediction == "flow"
+    if prediction is not None and flow != (prediction == "flow"):
+        raise RequestError(
+            f"prediction: {prediction!r} is not possible, for the model is {_kind(spec.prediction)}; "
+            + ("a flow model has no other" if flow else "it can be 'eps' or 'v'")
+        )
+    if zero_terminal_snr and flow:
+        raise RequestError(
+            "zero_terminal_snr: a flow model begins with noise alone by itself; leave it out (it is for eps and v)"
+        )
+    if flow_shift is not None and not flow:
+        raise RequestError(
+            f"flow_shift: the model is {_kind(prediction or spec.prediction)}, and only flow models have one"
+        )
+    sigmas = spec.sigmas
+    if zero_terminal_snr:
+        sigmas = stretched(sigmas)
+    if flow_shift is not None:
+        sigmas = flow_sigmas(flow_shift, len(sigmas))
+    return replace(spec, prediction=prediction or spec.prediction, sigmas=sigmas)
+
+
+def _kind(prediction: PredictionType) -> str:
+    return {"eps": "an eps model", "v": "a v model", "flow": "a flow model"}[prediction]

@@ -100,6 +100,13 @@ def log_sigmas(first: float, last: float, steps: int) -> tuple[float, ...]:
     return tuple(first * (last / first) ** (i / steps) for i in range(steps + 1))
 
 
+def karras_sigmas(first: float, last: float, steps: int) -> tuple[float, ...]:
+    """`steps + 1` sigmas from first to last (above 0), evenly spaced in σ^(1/7) (Karras et al., arXiv:2206.00364,
+    eq. 5 with ρ = 7, without the final 0): uneven in σ and in log σ alike, as the grids of real runs are."""
+    high, low = first ** (1 / 7), last ** (1 / 7)
+    return (first, *((high + (low - high) * i / steps) ** 7 for i in range(1, steps)), last)
+
+
 class RecordingDenoiser:
     """A denoiser that remembers its calls: `sigmas` as they came, and whether anybody changed a tensor since."""
 

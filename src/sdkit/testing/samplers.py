@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from sdkit.sampling import BrownianNoise, SeededNoise
-from sdkit.testing.denoisers import ConstantDenoiser, GaussianDenoiser, RecordingDenoiser, log_sigmas
+from sdkit.testing.denoisers import ConstantDenoiser, GaussianDenoiser, RecordingDenoiser, karras_sigmas, log_sigmas
 from sdkit.types import Denoiser, Noise, NoiseKind, Prediction, Step
 
 SamplerFunction = Callable[..., Iterator[Step]]
@@ -28,6 +29,9 @@ def assert_sampler_ok(
     order: float | None = None,
     noise: NoiseKind = "none",
     flow: bool = True,
+    steps: tuple[int, int] = (80, 160),
+    adaptive: bool = False,
+    consistency: bool = False,
     **options: Any,
 ) -> None:
     """Check a sampler with these options; AssertionError says what is wrong and, where it helps, what to write instead.
@@ -43,25 +47,45 @@ def assert_sampler_ok(
     - every image of a batch comes out as it does alone, noise included;
     - it asks for noise only if `noise` (what it is registered with) says so;
     - if it draws no noise: it follows the closed-form path of Gaussian data, and if `order` is given, its error from
-      80 to 160 steps falls by 2^order (± 0.25 in the exponent);
+      `steps[0]` to `steps[1]` steps falls by their ratio to the power of order (± 0.25 in the exponent); grids are
+      those of Karras et al. with ρ = 7, see `karras_sigmas`;
     - if it draws noise: Gaussian data keep their mean and variance (5 % of it) in 200 steps.
 
     `order` can be measured only without noise: give options that turn it off (`eta=0.0`), in a call of its own.
+
+    `steps`: other numbers than 80 and 160, for a sampler whose last steps depend on the number.
+    `adaptive`: it chooses its own steps. In place of the order, its error must fall to a fifth or less where its
+    options `rtol` and `atol` are a hundredth of what they are.
+    `consistency`: it is for models that predict where the path ends, so what it makes of others' predictions has too
+    little variance; its noise is checked on data that are the same value everywhere, which both kinds predict alike.
     """
 
-    def run(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], draw: Noise) -> Iterator[Step]:
-        return sampler(denoise, x, sigmas, draw, **options)
+    def run(
+        denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], draw: Noise, **changed: Any
+    ) -> Iterator[Step]:
+        return sampler(denoise, x, sigmas, draw, **(options | changed))
+
+    tighter = _tighter(sampler, options) if adaptive else None
 
     state = torch.random.get_rng_state()
     for is_flow in (False, True) if flow else (False,):
         first, last = (0.95, 0.05) if is_flow else (10.0, 0.1)
         check = _Checks(run, noise, is_flow, first, last)
-        check.steps()
+        check.numbering()
         check.landing()
         check.reads_x_again()
         check.inputs()
         check.batch()
-        check.gaussian(order)
+        if check.draws():
+            assert order is None, (
+                "the sampler drew noise, so its order cannot be measured; give options that turn the noise off, or "
+                "leave order out"
+            )
+            check.statistics(GaussianDenoiser(0.6, 0.0 if consistency else 0.8, flow=is_flow))
+        elif tighter is not None:
+            check.tolerance(tighter)
+        else:
+            check.path(order, steps)
     assert torch.equal(state, torch.random.get_rng_state()), (
         "the sampler drew from torch's global random generator; use the noise that it is given"
     )
@@ -72,7 +96,7 @@ class _Checks:
 
     def __init__(
         self,
-        run: Callable[[Denoiser, torch.Tensor, tuple[float, ...], Noise], Iterator[Step]],
+        run: SamplerFunction,
         kind: NoiseKind,
         flow: bool,
         first: float,
@@ -82,7 +106,7 @@ class _Checks:
         self.gauss = GaussianDenoiser(0.6, 0.8, flow=flow)
         self.where = "with a flow model: " if flow else "with an eps model: "
 
-    def steps(self) -> None:
+    def numbering(self) -> None:
         for count in (1, 2, 7):
             for sigmas in (self._grid(count), (*self._grid(count)[:-1], 0.0)):
                 x, steps = self._take(self.gauss, sigmas)
@@ -153,29 +177,24 @@ class _Checks:
                 "not mix the images of a batch, and must ask for noise as often whatever the batch"
             )
 
-    def gaussian(self, order: float | None) -> None:
+    def draws(self) -> bool:
+        """Whether the sampler asks for noise."""
         asked = _Asked(self._noise())
         for _ in self.run(self.gauss, self._x(), self._grid(5), asked):
             pass
-        if asked.count:
-            assert order is None, (
-                f"{self.where}the sampler drew noise, so its order cannot be measured; give options that turn the "
-                "noise off, or leave order out"
-            )
-            self._statistics()
-        else:
-            self._path(order)
+        return asked.count > 0
 
-    def _path(self, order: float | None) -> None:
-        errors = [self._error(count) for count in (80, 160)]
+    def path(self, order: float | None, counts: tuple[int, int]) -> None:
+        errors = [self._error(count) for count in counts]
         assert errors[0] < 0.05, (
-            f"{self.where}the sampler strays {errors[0]:.3g} from the closed-form path of Gaussian data in 80 steps"
+            f"{self.where}the sampler strays {errors[0]:.3g} from the closed-form path of Gaussian data in {counts[0]} "
+            "steps"
         )
         if order is not None:
-            measured = math.log2(errors[0] / errors[1]) if errors[1] > 0 else math.inf
+            measured = math.log(errors[0] / errors[1], counts[1] / counts[0]) if errors[1] > 0 else math.inf
             assert abs(measured - order) <= ORDER_TOLERANCE, (
-                f"{self.where}the order of convergence was said to be {order:g}, but from 80 to 160 steps the "
-                f"error falls from {errors[0]:.3g} to {errors[1]:.3g}: order {measured:.2f}"
+                f"{self.where}the order of convergence was said to be {order:g}, but from {counts[0]} to {counts[1]} "
+                f"steps the error falls from {errors[0]:.3g} to {errors[1]:.3g}: order {measured:.2f}"
             )
 
     def _error(self, count: int) -> float:
@@ -184,13 +203,30 @@ class _Checks:
         _, steps = self._take(self.gauss, self._grid(count))
         return max(float((s.x - self.gauss.path(start, self.first, s.sigma_next)).abs().max()) for s in steps)
 
-    def _statistics(self) -> None:
+    def tolerance(self, tighter: dict[str, float]) -> None:
+        """At the end only: on the way, pictures of an adaptive sampler may be ahead of the step's sigma."""
+        loose, tight = (self._error_at_end(changed) for changed in ({}, tighter))
+        assert tight < 0.05, (
+            f"{self.where}the sampler ends {tight:.3g} from the closed-form path of Gaussian data with {tighter}"
+        )
+        assert tight * 5 <= loose, (
+            f"{self.where}the error should fall to a fifth or less with {tighter}; it went from {loose:.3g} to "
+            f"{tight:.3g}"
+        )
+
+    def _error_at_end(self, changed: dict[str, float]) -> float:
+        start = x = self._x()
+        for step in self.run(self.gauss, start, self._grid(8), self._noise(), **changed):
+            x = step.x
+        return float((x - self.gauss.path(start, self.first, self.last)).abs().max())
+
+    def statistics(self, gauss: GaussianDenoiser) -> None:
         shape = (2, 64, 64)
         first, last = (0.9, 0.2) if self.flow else (4.0, 0.4)
-        (mean, std), (mean_end, std_end) = self.gauss.marginal(first), self.gauss.marginal(last)
+        (mean, std), (mean_end, std_end) = gauss.marginal(first), gauss.marginal(last)
         draw = self._noise(shape=shape)
         x = mean + std * SeededNoise((11, 12), shape[1:]).start().double()
-        for step in self.run(self.gauss, x, log_sigmas(first, last, STATISTICS_STEPS), draw):
+        for step in self.run(gauss, x, log_sigmas(first, last, STATISTICS_STEPS), draw):
             x = step.x
         got_mean, got_std = float(x.mean()), float(x.std())
         assert abs(got_mean - mean_end) <= STATISTICS_TOLERANCE * std_end, (
@@ -203,7 +239,7 @@ class _Checks:
         )
 
     def _grid(self, count: int) -> tuple[float, ...]:
-        return log_sigmas(self.first, self.last, count)
+        return karras_sigmas(self.first, self.last, count)
 
     def _x(self) -> torch.Tensor:
         mean, std = self.gauss.marginal(self.first)
@@ -234,6 +270,14 @@ class _Asked:
         )
         self.count += 1
         return self._inner(sigma, sigma_next)
+
+
+def _tighter(sampler: SamplerFunction, options: dict[str, Any]) -> dict[str, float]:
+    """The options `rtol` and `atol` of an adaptive sampler, a hundredth of what they are."""
+    parameters = inspect.signature(sampler).parameters
+    missing = [name for name in ("rtol", "atol") if name not in parameters]
+    assert not missing, f"an adaptive sampler is expected to have the options rtol and atol; missing: {missing}"
+    return {name: options.get(name, parameters[name].default) / 100 for name in ("rtol", "atol")}
 
 
 def _no_noise(sigma: float, sigma_next: float, /) -> torch.Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from sdkit.errors import RequestError
+from sdkit.names import choose
 from sdkit.request import Request
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ def make_request(given: Mapping[str, object], record: GenerationRecord | None) -
     """A request with the fields that were given, which override those of the record.
 
     The record's model and output are no part of it: where pictures go is the command line's business, and which model
-    runs is known when it is loaded. Options of sampler and plugins are overridden one by one.
+    runs is known when it is loaded. Options of sampler, schedule, noise and plugins are overridden one by one. A record
+    of another program says how much of an initial picture was replaced, but does not hold it: `denoise` counts where
+    the picture is given.
     """
     if record is None:
         return Request(**given)
     fields: dict[str, object] = dict(record.request_fields())
+    if "init_image" in given and "denoise" in record.request:
+        fields["denoise"] = record.request["denoise"]
     for name in ("model", "output"):
         fields.pop(name, None)
     if "seed" in given or "count" in given:
@@ -33,10 +38,16 @@ def make_request(given: Mapping[str, object], record: GenerationRecord | None) -
     if "seeds" in given:
         fields.pop("seed", None)
         fields.pop("count", None)
-    if "sampler" in given and given["sampler"] != fields.get("sampler"):
-        fields.pop("sampler_options", None)  # they were another sampler's
+    for name in ("sampler", "schedule", "noise"):
+        if name in given and given[name] != fields.get(name):
+            fields.pop(f"{name}_options", None)  # they were another one's
+    if given.keys() & {"steps", "schedule", "denoise"}:
+        fields.pop("sigmas", None)
+    if "sigmas" in given:
+        for name in ("steps", "schedule", "schedule_options", "denoise"):
+            fields.pop(name, None)
     merged = {**fields, **given}
-    for name in ("sampler_options", "options"):
+    for name in ("sampler_options", "schedule_options", "noise_options", "options"):
         if name in fields and name in given:
             merged[name] = _over(fields[name], given[name])
     return Request(**merged)
@@ -55,10 +66,12 @@ def check_names(request: Request, manager: Manager) -> None:
 
     The pipeline checks all of this again; here it saves the seconds until it can.
     """
-    if request.sampler is not None:
-        manager.samplers[request.sampler].check_options(request.sampler_options)
-    if request.schedule is not None:
-        _ = manager.schedules[request.schedule]
+    choice = choose(request.sampler, request.schedule, samplers=manager.samplers, schedules=manager.schedules)
+    if choice.sampler is not None:
+        manager.samplers[choice.sampler].check_options({**choice.options, **request.sampler_options})
+    if choice.schedule is not None:
+        manager.schedules[choice.schedule].check_options(request.schedule_options)
+    manager.noise_sources[request.noise].check_options(request.noise_options)
     _ = manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]
     manager.validate_options(request.options)
 
@@ -77,6 +90,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise RequestError(f"--seeds takes whole numbers with commas between, such as 1,2,3, not {text!r}") from None
+
+
+def parse_sigmas(text: str) -> tuple[float, ...]:
+    """`14.6,7,0` → numbers. Raises RequestError."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(f"--sigmas takes numbers with commas between, such as 14.6,7,3,0, not {text!r}") from None
 
 
 def parse_options(texts: Sequence[str], flag: str = "--sampler-option") -> dict[str, JsonValue]:

@@ -13,6 +13,7 @@ from sdkit.builtin.commands.fields import (
     parse_options,
     parse_plugin_options,
     parse_seeds,
+    parse_sigmas,
     parse_size,
 )
 from sdkit.builtin.commands.job import Job, Wishes
@@ -28,7 +29,7 @@ from sdkit.request import OutputOptions, Request
 if TYPE_CHECKING:
     from sdkit.images import GenerationRecord
 
-_PICTURE, _SAMPLING, _START = "Picture", "Sampling", "Starting from a picture"
+_PICTURE, _SAMPLING, _NOISE, _START = "Picture", "Sampling", "Noise", "Starting from a picture"
 _MODEL, _OUTPUT = "Model and plugins", "Output"
 
 
@@ -76,6 +77,20 @@ def generate(
         typer.Option(help=_about("sampler_options"), metavar="NAME=VALUE", rich_help_panel=_SAMPLING),
     ] = None,
     schedule: Annotated[str | None, typer.Option(help=_about("schedule"), rich_help_panel=_SAMPLING)] = None,
+    schedule_option: Annotated[
+        list[str] | None,
+        typer.Option(help=_about("schedule_options"), metavar="NAME=VALUE", rich_help_panel=_SAMPLING),
+    ] = None,
+    sigmas: Annotated[
+        str | None,
+        typer.Option(help=_about("sigmas", "Such as 14.6,7,3,0."), metavar="N,N,…", rich_help_panel=_SAMPLING),
+    ] = None,
+    start_step: Annotated[int | None, typer.Option(help=_about("start_step"), rich_help_panel=_SAMPLING)] = None,
+    end_step: Annotated[int | None, typer.Option(help=_about("end_step"), rich_help_panel=_SAMPLING)] = None,
+    leftover_noise: Annotated[
+        bool | None,
+        typer.Option("--leftover-noise/--no-leftover-noise", help=_about("leftover_noise"), rich_help_panel=_SAMPLING),
+    ] = None,
     guidance: Annotated[str | None, typer.Option(help=_about("guidance"), rich_help_panel=_SAMPLING)] = None,
     guidance_scale: Annotated[
         float | None, typer.Option("--guidance-scale", "-g", help=_about("guidance_scale"), rich_help_panel=_SAMPLING)
@@ -87,6 +102,20 @@ def generate(
         typer.Option(
             "--transform-prompts/--no-transform-prompts", help=_about("transform_prompts"), rich_help_panel=_SAMPLING
         ),
+    ] = None,
+    # ── noise ──
+    noise: Annotated[str | None, typer.Option(help=_about("noise"), rich_help_panel=_NOISE)] = None,
+    noise_option: Annotated[
+        list[str] | None,
+        typer.Option(help=_about("noise_options"), metavar="NAME=VALUE", rich_help_panel=_NOISE),
+    ] = None,
+    variation_seed: Annotated[int | None, typer.Option(help=_about("variation_seed"), rich_help_panel=_NOISE)] = None,
+    variation_strength: Annotated[
+        float | None, typer.Option(help=_about("variation_strength"), rich_help_panel=_NOISE)
+    ] = None,
+    noise_offset: Annotated[float | None, typer.Option(help=_about("noise_offset"), rich_help_panel=_NOISE)] = None,
+    add_noise: Annotated[
+        bool | None, typer.Option("--add-noise/--no-add-noise", help=_about("add_noise"), rich_help_panel=_NOISE)
     ] = None,
     # ── starting from a picture ──
     init_image: Annotated[
@@ -106,6 +135,14 @@ def generate(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    prediction: Annotated[str | None, typer.Option(help=_about("prediction"), rich_help_panel=_MODEL)] = None,
+    zero_terminal_snr: Annotated[
+        bool | None,
+        typer.Option(
+            "--zero-terminal-snr/--no-zero-terminal-snr", help=_about("zero_terminal_snr"), rich_help_panel=_MODEL
+        ),
+    ] = None,
+    flow_shift: Annotated[float | None, typer.Option(help=_about("flow_shift"), rich_help_panel=_MODEL)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …", rich_help_panel=_MODEL)] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MODEL)] = "auto",
     plugin: Annotated[
@@ -181,10 +218,21 @@ def generate(
         "sampler": sampler,
         "sampler_options": parse_options(sampler_option) if sampler_option else None,
         "schedule": schedule,
+        "schedule_options": parse_options(schedule_option, "--schedule-option") if schedule_option else None,
+        "sigmas": None if sigmas is None else parse_sigmas(sigmas),
+        "start_step": start_step,
+        "end_step": end_step,
+        "add_noise": add_noise,
+        "leftover_noise": leftover_noise,
         "guidance": guidance,
         "guidance_scale": guidance_scale,
         "seed": seed,
         "seeds": None if seeds is None else parse_seeds(seeds),
+        "noise": noise,
+        "noise_options": parse_options(noise_option, "--noise-option") if noise_option else None,
+        "variation_seed": variation_seed,
+        "variation_strength": variation_strength,
+        "noise_offset": noise_offset,
         "count": count,
         "batch_size": batch_size,
         "clip_skip": clip_skip,
@@ -194,6 +242,9 @@ def generate(
         "init_image": init_image,
         "denoise": denoise,
         "mask": mask,
+        "prediction": prediction,
+        "zero_terminal_snr": zero_terminal_snr,
+        "flow_shift": flow_shift,
         "options": parse_plugin_options(opt) if opt else None,
         "output": {name: value for name, value in file_options.items() if value is not None},
     }

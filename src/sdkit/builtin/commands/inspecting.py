@@ -10,6 +10,7 @@ import typer
 
 from sdkit.builtin.commands.models import find_model
 from sdkit.builtin.commands.tables import show_json, show_table
+from sdkit.images import SUFFIXES, read_record
 from sdkit.models import inspect_file
 from sdkit.plugins import load_manager
 
@@ -26,10 +27,8 @@ def inspect(
 ) -> None:
     """Look into a file without loading it: a checkpoint's family, parts and metadata, or a picture's record."""
     path = find_model(file)
-    if path is not None and _is_picture(path):
-        from sdkit.images import read_record
-
-        record = read_record(path)
+    if _is_picture(path) if path is not None else Path(file).suffix.lower() in SUFFIXES:
+        record = read_record(path or file)
         if as_json:
             show_json(record.model_dump(mode="json", by_alias=True))
         else:

@@ -19,13 +19,15 @@ T = TypeVar("T")
 log = logging.getLogger("sdkit.commands")
 
 
-def load_tolerantly(use: Callable[[Manager], T], plugins: Sequence[object] = ()) -> tuple[T, dict[str, Exception]]:
+def load_tolerantly(
+    use: Callable[[Manager], T], plugins: Sequence[object] = (), settings: Settings | None = None
+) -> tuple[T, dict[str, Exception]]:
     """Give `use` a manager of all plugins but the installed ones that fail, in loading or in `use`.
 
     Returns what `use` returned, and each broken plugin's error by its name. Errors that come without any installed
     plugin, from settings or from given plugins, are raised.
     """
-    settings = Settings.load()
+    settings = settings or Settings.load()
     try:
         return use(load_manager(plugins, settings=settings)), {}
     except Exception as error:

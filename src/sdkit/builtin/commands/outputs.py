@@ -7,14 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from sdkit.errors import ImageError, ImageExistsError, RequestError
-from sdkit.images import Image
+from sdkit.images import SUFFIXES, Format, Image
 
-Format = Literal["png", "jpeg", "webp"]
-
-_FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 _SUFFIXES: dict[Format, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _UNWRITTEN = (".gif", ".bmp", ".tif", ".tiff", ".avif", ".jxl", ".heic")
 _NUMBERED = re.compile(r"sdkit_(\d+)(?:_grid)?\.(?:png|jpe?g|webp)")
@@ -52,7 +49,7 @@ class Target:
         if output is None or output.endswith(("/", os.sep)) or path.is_dir():
             return cls(path, "", _SUFFIXES[chosen or "png"], chosen or "png", overwrite)
         ending = path.suffix.lower()
-        named = _FORMATS.get(ending)
+        named = SUFFIXES.get(ending)
         if ending in _UNWRITTEN:
             raise RequestError(f"sdkit writes png, jpeg and webp, so the output cannot be called {path.name!r}")
         if named is None:

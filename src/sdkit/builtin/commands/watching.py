@@ -86,11 +86,15 @@ def progress_bar(*, quiet: bool) -> Generator[Bar]:
 
 @contextmanager
 def cancelling_on_interrupt(token: CancelToken) -> Generator[None]:
-    """While it lasts, the first Ctrl-C cancels through the token, within a step; the second interrupts at once."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    """While it lasts, the first Ctrl-C cancels through the token, within a step; the second interrupts at once.
+
+    Nothing is changed in other threads than the main one, whose the signals are, and where the handler is not Python's,
+    and so could not be put back.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def cancel(number: int, frame: FrameType | None) -> None:
         token.cancel()

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sdkit.sampling.alpha import alpha_of
-from sdkit.sampling.samplers.maths import Churn, ancestral_step, churn, ddim_step
+from sdkit.sampling.samplers.maths import Churn, ancestral_step, churn, ddim_step, renoise
 from sdkit.types import Step
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ def euler_ancestral(
     alpha = alpha_of(denoise)
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         prediction = denoise(x, sigma)
-        sigma_down, scale, sigma_up = ancestral_step(alpha, sigma, sigma_next, eta)
-        x_next = ddim_step(x, prediction.denoised, sigma, sigma_down) * scale
-        if sigma_up > 0:
-            x_next = x_next + noise(sigma, sigma_next) * (sigma_up * s_noise)
+        way = ancestral_step(alpha, sigma, sigma_next, eta)
+        x_down = ddim_step(x, prediction.denoised, sigma, way.sigma_down)
+        x_next = renoise(x_down, way, sigma, sigma_next, noise, s_noise)
         step = Step(index, sigma, sigma_next, x, prediction, x_next)
         yield step
         x = step.x
