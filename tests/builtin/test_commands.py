@@ -165,6 +165,9 @@ def test_what_a_record_says_of_its_parts_goes_with_the_parts() -> None:
     assert (listed.sigmas, listed.steps, listed.schedule, listed.schedule_options) == ((3.0, 0.0), None, None, {})
     sigmas = GenerationRecord(request={"prompt": "a", "sigmas": [3.0, 0.0]})
     assert make_request({"steps": 4}, sigmas).sigmas is None
+    part = GenerationRecord(request={"prompt": "a", "steps": 9, "end_step": 8, "leftover_noise": True})
+    assert make_request({"seed": 1}, part).end_step == 8
+    assert make_request({"steps": 20}, part).end_step is None
 
 
 def test_another_programs_strength_counts_where_the_picture_is_given(tmp_path: Path) -> None:

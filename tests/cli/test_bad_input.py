@@ -202,9 +202,7 @@ BAD_PLUGINS = {
     "taken": (
         "import sdkit\n@sdkit.hookimpl\ndef register_samplers(register): register('euler', 'x:y')",
         4,
-        [
-            "plugin 'bad' registers the sampler 'euler', which plugin 'sdkit.builtin.samplers.single_step' has"
-        ],
+        ["plugin 'bad' registers the sampler 'euler', which plugin 'sdkit.builtin.samplers.single_step' has"],
     ),
     "registering": (
         "import sdkit\n@sdkit.hookimpl\ndef register_samplers(register): 1 / 0",

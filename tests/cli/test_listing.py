@@ -182,6 +182,7 @@ def test_options_are_described_and_unknown_names_suggested(sdkit: Run) -> None:
     (eta,) = [row for row in rows if row[:1] == ["eta"]]
     assert eta[1] == "1"
     assert eta[2].startswith("How much of the noise to renew")
+    assert ["a1111 options", "eta=1"] in cells(sdkit("samplers", "dpm_fast").out)
     done = sdkit("samplers", "eulr")
     assert done.code == 2
     assert "There is no sampler or schedule named 'eulr'. Did you mean 'euler'" in done.err

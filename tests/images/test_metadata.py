@@ -50,7 +50,8 @@ def test_the_json_is_plain_and_versioned() -> None:
     data = json.loads(chunks["sdkit"])
     assert data["schema"] == 1
     assert set(data) == {
-        *["schema", "request", "sdkit", "versions", "plugins", "device", "dtype", "model", "model_sha256", "warnings"]
+        *["schema", "request", "sdkit", "versions", "plugins", "device", "dtype", "model", "model_sha256", "warnings"],
+        "index",
     }
     assert chunks["parameters"].startswith(
         "a cat\nSteps: 20, Seed: 7, Size: 128x128, Model hash: ababababab, Model: tiny"

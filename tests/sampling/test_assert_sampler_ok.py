@@ -26,6 +26,16 @@ def deaf(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> It
         x = x_next
 
 
+def pretending(denoise: Denoiser, x: torch.Tensor, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
+    own = x
+    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+        prediction = denoise(own, sigma)
+        own = ddim_step(own, prediction.denoised, sigma, sigma_next)
+        step = Step(i, sigma, sigma_next, x, prediction, own)
+        yield step
+        x = step.x
+
+
 def faulty(
     *,
     index: Callable[[int], int] = lambda i: i,
@@ -84,6 +94,7 @@ def drifting(x: torch.Tensor, denoised: torch.Tensor, sigma: float, sigma_next: 
     ("sampler", "order", "noise", "message"),
     [
         (deaf, 1, "none", r"write `x = step\.x` after the yield"),
+        (pretending, 1, "none", r"the result is what it was without; compute with what step\.x is after the yield"),
         (faulty(index=lambda i: i + 1), 1, "none", "step 0 has index 1; number steps from 0"),
         (faulty(skip_last=True), 1, "none", r"yielded no step for sigmas \(10\.0, 0\.1"),
         (faulty(before=lambda x: x + 0.0 if x.shape[0] else x * 2, step=halving), 1, "none", "x is off by 0.0004"),

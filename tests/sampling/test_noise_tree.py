@@ -28,8 +28,8 @@ def reference_sigmas() -> tuple[float, ...]:
 def test_numbers_are_torchsdes() -> None:
     sigmas = reference_sigmas()
     noise = tree((1, 4, 16, 16), sigmas, seed=42)
-    for i, (sigma, sigma_next) in enumerate(zip(sigmas[:-1], sigmas[1:-1], strict=False)):
-        assert_close(noise(sigma, sigma_next), tensors("noise")[f"brownian_cpuTrue.{i}"], ULP, f"step {i}")
+    for i in range(9):
+        assert_close(noise(sigmas[i], sigmas[i + 1]), tensors("noise")[f"brownian_cpuTrue.{i}"], ULP, f"step {i}")
 
 
 def test_numbers_do_not_depend_on_the_order_of_asking() -> None:

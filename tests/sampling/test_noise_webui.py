@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import torch
 
@@ -12,6 +10,7 @@ from sdkit.sampling.noise.philox import CudaStream
 from sdkit.sampling.noise.streams import MakeStream, cpu_stream
 from sdkit.sampling.noise.tree import TreeNoise
 from sdkit.sampling.noise.webui import a1111, nv
+from sdkit.types import MakeNoiseSource
 from tests.sampling._figures import tensors
 from tests.sampling._noise_runs import part_of
 
@@ -19,7 +18,7 @@ SOURCES = [pytest.param(a1111, cpu_stream, id="a1111"), pytest.param(nv, CudaStr
 
 
 @pytest.mark.parametrize(("make", "stream"), SOURCES)
-def test_without_ensd_the_starts_streams_go_on(make: functools.partial[object], stream: MakeStream) -> None:
+def test_without_ensd_the_starts_streams_go_on(make: MakeNoiseSource, stream: MakeStream) -> None:
     run = part_of((5, 2**64 - 1))
     source = make(run)
     streams = [stream(seed) for seed in run.seeds]
@@ -32,9 +31,7 @@ def test_without_ensd_the_starts_streams_go_on(make: functools.partial[object], 
 
 @pytest.mark.parametrize("delta", [31337, -7, 2**64 - 1])
 @pytest.mark.parametrize(("make", "stream"), SOURCES)
-def test_with_ensd_white_noise_has_seeds_of_its_own(
-    make: functools.partial[object], stream: MakeStream, delta: int
-) -> None:
+def test_with_ensd_white_noise_has_seeds_of_its_own(make: MakeNoiseSource, stream: MakeStream, delta: int) -> None:
     run = part_of((5, 2**64 - 1))
     source = make(run, eta_noise_seed_delta=delta)
     assert torch.equal(source.start(), make(run).start())
@@ -45,9 +42,7 @@ def test_with_ensd_white_noise_has_seeds_of_its_own(
 
 
 @pytest.mark.parametrize(("make", "stream"), SOURCES)
-def test_brownian_noise_is_a_tree_per_image_whatever_the_ensd(
-    make: functools.partial[object], stream: MakeStream
-) -> None:
+def test_brownian_noise_is_a_tree_per_image_whatever_the_ensd(make: MakeNoiseSource, stream: MakeStream) -> None:
     sigmas = tuple(float(sigma) for sigma in tensors("sigmas")["normal.10"])
     run = part_of((42, 7), sigmas=sigmas)
     drawn = make(run, eta_noise_seed_delta=3).steps("brownian")(sigmas[1], sigmas[2])

@@ -109,7 +109,7 @@ def detect_family(file: CheckpointFile, families: Iterable[ModelFamily]) -> tupl
     guess = f"It looks like {verdict.looks_like}. " if verdict.looks_like else ""
     reasons = " ".join(f"{name}: {reason}." for name, reason in verdict.declined.items()) or "No family is registered."
     raise UnknownModelError(
-        f"no model family recognises {file.path} ({len(file.infos)} tensors). {guess}{reasons} "
+        f"no model family recognises {file.path} ({len(file.infos)} {'tensor' if len(file.infos) == 1 else 'tensors'}). {guess}{reasons} "
         "`sdkit inspect FILE` lists what is in it"
     )
 

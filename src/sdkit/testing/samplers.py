@@ -140,14 +140,21 @@ class _Checks:
             )
 
     def reads_x_again(self) -> None:
+        untouched, _ = self._take(self.gauss, self._grid(5))
         previous: Step | None = None
+        x = untouched
         for step in self.run(self.gauss, self._x(), self._grid(5), self._noise()):
+            x = step.x
             assert previous is None or torch.equal(step.x_in, previous.x), (
                 f"{self.where}step.x was assigned after step {step.index - 1}, and the sampler went on from its own x; "
                 "write `x = step.x` after the yield"
             )
             step.x = step.x * 0.5 + 1.0
             previous = step
+        assert not torch.equal(x, untouched), (
+            f"{self.where}step.x was assigned after each step, and the result is what it was without; compute with "
+            "what step.x is after the yield"
+        )
 
     def inputs(self) -> None:
         x = self._x()

@@ -32,6 +32,11 @@ def test_step_range(start: int, end: int | None, leftover: bool, expected: tuple
     assert step_range(SIGMAS, start, end, leftover_noise=leftover) == expected
 
 
+def test_step_range_keeps_the_last_sigma_where_no_step_is_left_out() -> None:
+    assert step_range((8.0, 4.0, 2.0), 0, 2) == (8.0, 4.0, 2.0)
+    assert step_range((8.0, 4.0, 2.0), 0, 1) == (8.0, 0.0)
+
+
 def test_step_range_of_nothing() -> None:
     assert step_range((), 0, 5) == ()
 

@@ -41,6 +41,9 @@ def make_request(given: Mapping[str, object], record: GenerationRecord | None) -
     for name in ("sampler", "schedule", "noise"):
         if name in given and given[name] != fields.get(name):
             fields.pop(f"{name}_options", None)  # they were another one's
+    if given.keys() & {"steps", "sampler", "schedule", "sigmas"}:
+        for name in ("start_step", "end_step", "leftover_noise"):
+            fields.pop(name, None)  # they counted other steps
     if given.keys() & {"steps", "schedule", "denoise"}:
         fields.pop("sigmas", None)
     if "sigmas" in given:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sdkit.builtin.commands.fields import (
-    check_names,
     make_request,
     parse_options,
     parse_plugin_options,
@@ -16,18 +14,13 @@ from sdkit.builtin.commands.fields import (
     parse_sigmas,
     parse_size,
 )
-from sdkit.builtin.commands.job import Job, Wishes
-from sdkit.builtin.commands.loading import find_plugins
+from sdkit.builtin.commands.job import Wishes
 from sdkit.builtin.commands.models import find_model
 from sdkit.builtin.commands.outputs import Target
-from sdkit.builtin.commands.repeating import model_of, said_differences, said_missing
-from sdkit.builtin.commands.watching import progress_bar
+from sdkit.builtin.commands.repeating import model_of
+from sdkit.builtin.commands.running import make_pictures, record_of
 from sdkit.errors import RequestError
-from sdkit.plugins import load_manager
 from sdkit.request import OutputOptions, Request
-
-if TYPE_CHECKING:
-    from sdkit.images import GenerationRecord
 
 _PICTURE, _SAMPLING, _NOISE, _START = "Picture", "Sampling", "Noise", "Starting from a picture"
 _MODEL, _OUTPUT = "Model and plugins", "Output"
@@ -206,7 +199,7 @@ def generate(
         if width is not None or height is not None:
             raise RequestError("give either --size or --width and --height")
         width, height = parse_size(size)
-    record = _record(like, prompt)
+    record = record_of(like, prompt)
     target = Target.of(output, image_format, overwrite=overwrite)
     file_options = {"format": target.format, "quality": quality, "metadata": not no_metadata}
     given: dict[str, object] = {
@@ -249,7 +242,7 @@ def generate(
         "output": {name: value for name, value in file_options.items() if value is not None},
     }
     request = make_request({name: value for name, value in given.items() if value is not None}, record)
-    _generate(
+    make_pictures(
         request,
         target,
         Wishes(grid, as_json, quiet),
@@ -258,38 +251,3 @@ def generate(
         plugins=plugin or (),
         record=record,
     )
-
-
-def _record(like: str | None, prompt: str | None) -> GenerationRecord | None:
-    from sdkit.images import read_record
-
-    if like is None:
-        if prompt is None:
-            raise RequestError('say what to draw: sdkit generate "a red circle on a blue background"')
-        return None
-    return read_record(like)
-
-
-def _generate(
-    request: Request,
-    target: Target,
-    wishes: Wishes,
-    *,
-    source: str | None,
-    where: tuple[str, str],
-    plugins: Sequence[str],
-    record: GenerationRecord | None,
-) -> None:
-    """Check all that can be checked without a model, load it, and run."""
-    loaded = find_plugins(plugins)
-    manager = load_manager(loaded)
-    with said_missing(record, manager):
-        check_names(request, manager)
-    with progress_bar(quiet=wishes.quiet) as bar:
-        job = Job(request, target, wishes, bar)
-        job.plan(len(request.image_seeds()))
-        from sdkit import Pipeline
-
-        pipe = Pipeline.load(source, device=where[0], dtype=where[1], plugins=loaded)
-        job.notes = said_differences(record, pipe, bar)
-        job.run(pipe)

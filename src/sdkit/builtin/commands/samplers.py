@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -78,7 +78,8 @@ def _show_one(name: str, manager: Manager, *, as_json: bool) -> None:
         return
     for entry, registry in found:
         facts = {key: value for key, value in described(entry, registry).items() if key != "options"}
-        rows = [(key.replace("_", " "), _text(value)) for key, value in facts.items() if value not in ("", False, [])]
+        said = ((key, value) for key, value in facts.items() if value not in ("", False, [], {}))
+        rows = [(key.replace("_", " "), _text(value)) for key, value in said]
         show_table(registry.kind, ("what", "value"), rows)
         if (model := _options_of(entry)) is not None:
             values = defaults(model)
@@ -116,6 +117,7 @@ def described(entry: Entry[Any], registry: Registry[Any]) -> dict[str, object]:
         facts |= {
             "a1111": label if (label := a1111_sampler(entry.name)) != entry.name else "",
             "a1111_schedule": a1111_schedule(named.automatic) if named else "",
+            "a1111_options": dict(named.options) if named else {},
             "a1111_note": named.note if named else "",
             "diffusers": scheduler[0] if scheduler else "",
             "order": entry.order,
@@ -145,7 +147,7 @@ def _options_of(entry: Entry[Any]) -> type[BaseModel] | None:
 
 def _options(model: type[BaseModel] | None) -> str:
     """`eta=1, s_noise=1`: the options with their defaults."""
-    return ", ".join(f"{name}={_text(value)}" for name, value in defaults(model).items())
+    return _text(defaults(model))
 
 
 def _text(value: object) -> str:
@@ -153,6 +155,8 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_text(part)}" for name, part in cast("dict[str, object]", value).items())
     return ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - of whatever
 
 

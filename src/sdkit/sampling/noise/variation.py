@@ -10,9 +10,6 @@ import torch.nn.functional as F
 
 from sdkit.sampling.noise.streams import cpu_stream, to_device
 
-OFFSET = 2
-"""What tells the offsets' stream from an image's other streams, of the same seed."""
-
 
 def slerp(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
     """On the arc from `a` (share 0) to `b` (share 1), `[B, C, h, w]`: a mixture that is as long as they are.
@@ -36,9 +33,10 @@ def with_noise_offset(noise: torch.Tensor, offset: float, seeds: Sequence[int]) 
     nothing else changes with the offset.
     """
     channels = noise.shape[1]
-    shifts = torch.stack([cpu_stream(_offset_seed(seed))((channels, 1, 1)) for seed in seeds])
+    shifts = torch.stack([cpu_stream(_mixed(seed))((channels, 1, 1)) for seed in seeds])
     return noise + offset * to_device(shifts, noise.device)
 
 
-def _offset_seed(seed: int) -> int:
-    return int(np.random.SeedSequence((seed, OFFSET)).generate_state(1, np.uint64)[0])
+def _mixed(seed: int) -> int:
+    """Another seed, of 64 bits, that nobody gives by counting."""
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

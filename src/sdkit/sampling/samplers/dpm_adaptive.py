@@ -43,11 +43,11 @@ def dpm_adaptive(
     """DPM-Solver-12 or -23 (Lu et al., arXiv:2206.00927): `order` evaluations an attempt; how large its error was says
     how long the next step will be, and whether this one counts.
 
-    Only the first sigma and the last above 0 are looked at; for a final 0, and for noise, see `dpm_fast`. The error has to be read, so
-    the device is waited for. With `per_image` each picture takes steps of its own, and `denoise` is called with one at
-    a time, so that a picture does not depend on those beside it; a step is yielded when the largest sigma of all has
-    fallen, at which time some may be ahead of it. Without, as is the custom, the error is the whole batch's. Raises
-    NonFiniteError, and SamplingError where no step is short enough.
+    Only the first sigma and the last above 0 are looked at; for a final 0, and for noise, see `dpm_fast`. The error has
+    to be read, so the device is waited for. With `per_image` each picture takes steps of its own, and `denoise` is
+    called with one at a time, so that a picture does not depend on those beside it; a step is yielded when the largest
+    sigma of all has fallen, at which time some may be ahead of it. Without, as is the custom, the error is the whole
+    batch's. Raises NonFiniteError, and SamplingError where no step is short enough.
     """
     end, to_zero = sigmas[-1] or sigmas[-2], has_zero_step(sigmas, denoise_to_zero)
     run = _Run(denoise, end, order, rtol, atol, eta, s_noise)
