@@ -102,6 +102,7 @@ PUBLIC = {
         "LinearQuadraticOptions",
         "Parameterisation",
         "PolyexponentialOptions",
+        "SdeOptions",
         "SeededNoise",
         "VpOptions",
         "alpha_of",

@@ -66,7 +66,9 @@ class UnknownNameError(RequestError):
         self.hint = hint
         self.known: tuple[str, ...] = tuple(sorted(known))
         self.nearest: tuple[str, ...] = nearest(name, self.known)
-        if self.nearest:
+        if hint.startswith("Did you mean"):  # somebody knows better what is near
+            advice, hint = hint, ""
+        elif self.nearest:
             advice = "Did you mean " + " or ".join(repr(near) for near in self.nearest) + "?"
         elif self.known:
             advice = "Known: " + ", ".join(self.known) + "."

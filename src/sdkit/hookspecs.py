@@ -112,8 +112,8 @@ class RegisterSchedule(Protocol):
 class RegisterNoiseSource(Protocol):
     """`register("comfy", comfy)`: `(run, **options) → NoiseSource`, called once per run.
 
-    `options`: a pydantic model of its keyword arguments, filled from `Request.noise_options`. `shared`: a picture's noise
-    depends on how many are made with it, so that its record asks for all of them.
+    `options`: a pydantic model of its keyword arguments, filled from `Request.noise_options`. `shared`: a picture's
+    noise depends on how many are made with it, so that its record asks for all of them.
     """
 
     def __call__(

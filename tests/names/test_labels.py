@@ -135,6 +135,13 @@ def test_every_name_comes_back_from_the_label_that_is_written_for_it() -> None:
         assert (found.schedule, own.schedule, own.note) == (name, name, "")
 
 
+def test_every_name_in_the_table_is_registered() -> None:
+    manager = load_manager(settings=Settings(plugins=("none",)))
+    samplers = {sampler for _, _, sampler, _ in (*A1111, *COMBINED)} - {"restart"}  # which a package brings
+    assert samplers <= set(manager.samplers)
+    assert {schedule for _, schedule in SCHEDULES} <= set(manager.schedules)
+
+
 def test_a1111s_defaults_belong_to_its_labels_and_not_to_sdkits_names() -> None:
     for label, options in (("DPM fast", {"eta": 1.0}), ("dpm_fast", {}), ("dpm_fast_karras", {}), ("Euler a", {})):
         found = find_sampler(label)

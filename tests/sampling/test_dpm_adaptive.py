@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, Literal
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from sdkit.errors import NonFiniteError, SamplingError
 from sdkit.sampling import SeededNoise
-from sdkit.sampling.samplers.dpm_adaptive import dpm_adaptive
+from sdkit.sampling.samplers.dpm_adaptive import Controller, dpm_adaptive
 from sdkit.testing.denoisers import ConstantDenoiser, RecordingDenoiser
 from sdkit.testing.samplers import SamplerFunction, assert_sampler_ok
 from sdkit.types import Denoiser, Prediction
@@ -52,6 +53,19 @@ def test_error_falls_with_the_tolerance(order: Literal[2, 3], per_image: bool) -
     else:
         with pytest.raises(AssertionError, match="must not mix the images of a batch"):
             assert_sampler_ok(sampler, adaptive=True, denoise_to_zero=True, per_image=False)
+
+
+def test_step_length_follows_from_this_error_and_those_of_the_last_two_steps() -> None:
+    """After h·(1 + atan(f − 1)), f a product of powers of 1/error; a rejection leaves no trace in the history."""
+    controller = Controller(0.1, (0.5, -0.3, 0.1), accept_safety=0.8)
+    expected, history = 0.1, [2.0, 2.0]
+    for error, counts in ((0.5, True), (0.25, True), (8.0, False), (0.4, True)):
+        assert controller.accepts(error) is counts
+        f = (1 / error) ** 0.5 * history[0] ** -0.3 * history[1] ** 0.1
+        expected *= 1 + math.atan(f - 1)
+        assert controller.h == pytest.approx(expected, rel=1e-6)
+        if counts:
+            history = [1 / error, history[0]]
 
 
 @pytest.mark.parametrize("eta", [1.0, 0.5])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from sdkit.builtin.samplers.options import Seeds3Options
 from sdkit.errors import RequestError
 from sdkit.plugins.registry import validate_options
 from sdkit.sampling import BrownianNoise, SeededNoise
 from sdkit.sampling.samplers.dpmpp_sde import dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde, dpmpp_sde
 from sdkit.sampling.samplers.er_sde import er_sde
-from sdkit.sampling.samplers.options import Seeds3Options
 from sdkit.sampling.samplers.sa_solver import sa_solver, sa_solver_pece
 from sdkit.sampling.samplers.seeds import exp_heun_2_x0, exp_heun_2_x0_sde, seeds_2, seeds_3
 from sdkit.testing.denoisers import ConstantDenoiser, GaussianDenoiser, RecordingDenoiser, log_sigmas

@@ -130,10 +130,16 @@ def test_dpm_fast_leaves_the_noise_of_the_last_sigma_above_0(
 
 
 def test_dpm_fast_never_denoises_below_its_end() -> None:
-    """On the way down past each sigma, at eta 1, and though the model is known to be asked in between only."""
-    denoise = RecordingDenoiser(GaussianDenoiser(0.0, 1.0))
-    list(dpm_fast(denoise, torch.ones(1), karras_sigmas(10.0, 0.1, 12), lambda *_: torch.ones(1), eta=1.0))
-    assert min(denoise.sigmas) >= 0.1
+    """At eta 1 each step goes down past its sigma, but for the last one, which then has no noise to add."""
+    asked: list[tuple[float, float]] = []
+
+    def noise(sigma: float, sigma_next: float, /) -> torch.Tensor:
+        asked.append((sigma, sigma_next))
+        return torch.zeros(1)
+
+    steps = list(dpm_fast(ConstantDenoiser(0.0), torch.full((1,), 8.0), (8.0, 7.0, 6.0, 5.0, 4.0, 1.0), noise, eta=1.0))
+    assert asked == [pytest.approx((8.0, 8**0.5))]
+    assert [float(step.x) for step in steps] == pytest.approx([1.0, 1 / 8**0.5])
 
 
 class _Half:

@@ -145,7 +145,13 @@ def _unnamed(named: NamedSampler, version: tuple[int, int] | None) -> str:
 def _end(values: Values, fields: dict[str, JsonValue]) -> list[str]:
     """Leave out the step from the lowest timestep to no noise, as A1111 does since version 1.6."""
     steps = fields.get("steps")
-    if values.version is None or values.version < (1, 6) or "denoise" in fields or not isinstance(steps, int) or steps < 1:
+    if (
+        values.version is None
+        or values.version < (1, 6)
+        or "denoise" in fields
+        or not isinstance(steps, int)
+        or steps < 1
+    ):
         return ["A1111 ends this sampler's last step at the lowest timestep, not at 0"]
     taken = len(range(0, 1000, 1000 // min(steps, 1000))) - 1
     if taken > 0:

@@ -108,8 +108,9 @@ def detect_family(file: CheckpointFile, families: Iterable[ModelFamily]) -> tupl
         return verdict.family, verdict.detection
     guess = f"It looks like {verdict.looks_like}. " if verdict.looks_like else ""
     reasons = " ".join(f"{name}: {reason}." for name, reason in verdict.declined.items()) or "No family is registered."
+    count = "1 tensor" if len(file.infos) == 1 else f"{len(file.infos)} tensors"
     raise UnknownModelError(
-        f"no model family recognises {file.path} ({len(file.infos)} {'tensor' if len(file.infos) == 1 else 'tensors'}). {guess}{reasons} "
+        f"no model family recognises {file.path} ({count}). {guess}{reasons} "
         "`sdkit inspect FILE` lists what is in it"
     )
 

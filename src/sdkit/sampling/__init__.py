@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sdkit.sampling.noise.white import SeededNoise
     from sdkit.sampling.parameterisations import Parameterisation, parameterisation, sampling_spec
     from sdkit.sampling.samplers.maths import Ancestral, Churn, ancestral_step, churn, ddim_step, to_d
-    from sdkit.sampling.samplers.options import AncestralOptions, ChurnOptions
+    from sdkit.sampling.samplers.options import AncestralOptions, ChurnOptions, SdeOptions
     from sdkit.sampling.schedules import (
         AlignYourStepsOptions,
         BetaOptions,
@@ -51,6 +51,7 @@ __all__ = [
     "LinearQuadraticOptions",
     "Parameterisation",
     "PolyexponentialOptions",
+    "SdeOptions",
     "SeededNoise",
     "VpOptions",
     "alpha_of",
@@ -94,6 +95,7 @@ _HOMES = {
     "LinearQuadraticOptions": "schedules",
     "Parameterisation": "parameterisations",
     "PolyexponentialOptions": "schedules",
+    "SdeOptions": "samplers.options",
     "SeededNoise": "noise.white",
     "VpOptions": "schedules",
     "alpha_of": "alpha",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def cfg(run: Run, evaluate: Evaluate) -> Guide:
     """Classifier-free guidance: uncond + scale·(cond − uncond) (Ho & Salimans, arXiv:2207.12598, eq. 6, scale = w + 1).
 
-    At scale 1 the negative branch would cancel out, so it is not evaluated and `uncond` is None, unless the sampler needs
-    it.
+    At scale 1 the negative branch would cancel out, so it is not evaluated and `uncond` is None, unless the sampler
+    needs it.
     """
     scale = run.request.guidance_scale
     assert scale is not None, "the pipeline resolves requests"

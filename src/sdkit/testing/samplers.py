@@ -20,7 +20,7 @@ SHAPE = (2, 5, 3)
 ORDER_TOLERANCE = 0.25
 STATISTICS_STEPS = 200
 STATISTICS_TOLERANCE = 0.05
-"""Relative: 1.6 % is the spread of the variance of 2¹³ samples, and ancestral Euler is 1–2 % off in 200 steps."""
+"""Relative: about 1 % is the spread of the variance of 2¹⁴ samples, and ancestral Euler is 1–2 % off in 200 steps."""
 
 
 def assert_sampler_ok(
@@ -228,7 +228,7 @@ class _Checks:
         return float((x - self.gauss.path(start, self.first, self.last)).abs().max())
 
     def statistics(self, gauss: GaussianDenoiser) -> None:
-        shape = (2, 64, 64)
+        shape = (2, 96, 96)
         first, last = (0.9, 0.2) if self.flow else (4.0, 0.4)
         (mean, std), (mean_end, std_end) = gauss.marginal(first), gauss.marginal(last)
         draw = self._noise(shape=shape)

@@ -70,8 +70,8 @@ def noiseless_options(entry: SamplerEntry) -> dict[str, float] | None:
 def why_not(entry: SamplerEntry) -> str:
     """Why a sampler has no error that could be measured; "" if it has one."""
     if entry.uncond:
-        return "its guidance grows with the number of steps"
-    return "it always adds noise" if noiseless_options(entry) is None else ""
+        return "their guidance grows with the number of steps"
+    return "they always add noise" if noiseless_options(entry) is None else ""
 
 
 def cases_of(entry: SamplerEntry, steps: Sequence[int]) -> tuple[Case, ...]:

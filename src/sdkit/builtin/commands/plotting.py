@@ -6,16 +6,15 @@ import importlib.util
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 from sdkit.builtin.commands.measuring import Measurement, pareto_front
 from sdkit.errors import ImageError, ImageExistsError, RequestError
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-Points = Sequence[tuple[float, float]]
+Points: TypeAlias = Sequence[tuple[float, float]]
+Figure: TypeAlias = Any
+Axes: TypeAlias = Any
+"""matplotlib's; it is not there for everybody, and partly typed."""
 
 FORMATS = (".png", ".svg", ".pdf")
 COLOURS = ("#1f77b4", "#d95f02", "#2a9d4a", "#c2185b", "#7b52c7", "#8c5a2b", "#0097a7", "#a07800", "#5b6770", "#e53935")
@@ -39,7 +38,9 @@ def check_plot(path: Path, *, overwrite: bool) -> None:
             f"{str(path)!r} exists already; choose another name with -o, or overwrite it with --overwrite"
         )
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ImageError(f"cannot write a plot to {str(path)!r}: {'it is a folder' if path.is_dir() else 'no such folder'}")
+        raise ImageError(
+            f"cannot write a plot to {str(path)!r}: {'it is a folder' if path.is_dir() else 'no such folder'}"
+        )
 
 
 def draw_comparison(measured: Sequence[Measurement], title: str = "") -> Figure:
@@ -49,7 +50,11 @@ def draw_comparison(measured: Sequence[Measurement], title: str = "") -> Figure:
     axes.plot(
         [one.evaluations for one in front],
         [one.error for one in front],
-        **{"color": "#f2c14e", "linewidth": 9, "alpha": 0.45, "solid_capstyle": "round", "zorder": 0},
+        color="#f2c14e",
+        linewidth=9,
+        alpha=0.45,
+        solid_capstyle="round",
+        zorder=0,
         label="Pareto front: nothing is nearer for as little",
     )
     curves: dict[str, list[tuple[float, float]]] = {}
@@ -62,15 +67,15 @@ def draw_comparison(measured: Sequence[Measurement], title: str = "") -> Figure:
 
 def log_axes(title: str, x: str, y: str, *, size: tuple[float, float] = (8.5, 6.2)) -> tuple[Figure, Axes]:
     """An empty figure with two logarithmic axes; labels of powers of two below, room for names at the right."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib import figure as figures
+    from matplotlib.ticker import LogLocator, NullLocator
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure: Figure = figures.Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y, title=title)
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(which="major", color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -79,9 +84,15 @@ def log_axes(title: str, x: str, y: str, *, size: tuple[float, float] = (8.5, 6.
 def draw_curves(axes: Axes, curves: Mapping[str, Points]) -> None:
     """The curves, each with its name at the right, in its colour; curves that are the same share a line and a label."""
     merged = dict(_merged(curves))
-    for index, (label, points) in enumerate(merged.items()):
-        style = {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
-        axes.plot(*zip(*points, strict=True), **style, markersize=4, linewidth=1.2, zorder=2)
+    for index, points in enumerate(merged.values()):
+        axes.plot(
+            *zip(*points, strict=True),
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
+            markersize=4,
+            linewidth=1.2,
+            zorder=2,
+        )
     right = max(x for points in merged.values() for x, _ in points)
     low, high = axes.get_ylim()
     height = math.log(high / low)
@@ -97,7 +108,7 @@ def draw_curves(axes: Axes, curves: Mapping[str, Points]) -> None:
             fontsize=8,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkB": 3, "shrinkA": 1},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "relpos": (0, 0.5)},
         )
     axes.set_xlim(right=right * 1.05)
     axes.set_ylim(low, high)
@@ -122,7 +133,7 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure; the same figure gives the same file. Raises ImageError."""
-    from matplotlib import rc_context
+    from matplotlib import rc_context  # pyright: ignore[reportUnknownVariableType] - partly typed
 
     try:
         with rc_context({"svg.hashsalt": "sdkit"}):

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from sdkit.builtin.commands import comparison
+from sdkit.builtin.commands.comparing import compare_samplers
+from sdkit.builtin.commands.fields import parse_size
 from sdkit.builtin.commands.loading import find_plugins
 from sdkit.builtin.commands.tables import show_json, show_table
 from sdkit.errors import UnknownNameError
@@ -25,10 +28,47 @@ def samplers(
     plugin: Annotated[
         list[str] | None, typer.Option("--plugin", help="Load this plugin, too: dotted.name or file.py.")
     ] = None,
+    *,
+    compare: comparison.Compare = False,
+    sampler: comparison.Samplers = None,
+    steps: comparison.StepCounts = "4,8,16,32",
+    schedule: comparison.Schedule = "karras",
+    prompt: comparison.PromptText = "a red circle on a blue background",
+    seed: comparison.Seed = 0,
+    count: comparison.Count = 1,
+    guidance_scale: comparison.GuidanceScale = None,
+    size: comparison.Size = None,
+    noiseless: comparison.Noiseless = False,
+    reference_steps: comparison.ReferenceSteps = 1000,
+    model: comparison.ModelName = None,
+    device: comparison.Device = "auto",
+    output: comparison.Plot = None,
+    overwrite: comparison.Overwrite = False,
+    quiet: comparison.Quiet = False,
 ) -> None:
-    """List samplers, schedules and noise sources, kinds of guidance and prompt syntaxes; or show one of them."""
-    manager = load_manager(find_plugins(plugin or ()))
-    if name is not None:
+    """List samplers, schedules and noise sources, kinds of guidance and prompt syntaxes; or show one of them; or
+    compare samplers."""
+    loaded = find_plugins(plugin or ())
+    manager = load_manager(loaded)
+    if compare:
+        wish = comparison.Comparison(
+            samplers=(*([name] if name else ()), *(sampler or ())),
+            steps=comparison.parse_counts(steps),
+            schedule=schedule,
+            prompt=prompt,
+            seed=seed,
+            count=count,
+            guidance_scale=guidance_scale,
+            size=None if size is None else parse_size(size),
+            noiseless=noiseless,
+            reference_steps=reference_steps,
+            plot=output,
+            overwrite=overwrite,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        compare_samplers(wish, manager, model=model, device=device, plugins=loaded)
+    elif name is not None:
         _show_one(name, manager, as_json=as_json)
     elif as_json:
         show_json(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdkit.builtin.samplers.options import Dpmpp2sCfgPpOptions, GradientEstimationOptions
 from sdkit.hookspecs import hookimpl
-from sdkit.sampling.samplers.options import AncestralOptions, Dpmpp2sCfgPpOptions, GradientEstimationOptions
+from sdkit.sampling import AncestralOptions
 
 if TYPE_CHECKING:
     from sdkit.hookspecs import RegisterSampler

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdkit.builtin.samplers import options
 from sdkit.hookspecs import hookimpl
-from sdkit.sampling.samplers import options
+from sdkit.sampling import AncestralOptions
 
 if TYPE_CHECKING:
     from sdkit.hookspecs import RegisterSampler
@@ -34,7 +35,7 @@ def register_samplers(register: RegisterSampler) -> None:
         "sdkit.sampling.samplers.res_multistep:res_multistep_ancestral",
         noise="white",
         order=2,  # for eta 0
-        options=options.AncestralOptions,
+        options=AncestralOptions,
         summary="RES with new noise in each step: lively, never settles",
     )
     register(

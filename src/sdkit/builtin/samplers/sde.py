@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdkit.builtin.samplers import options
 from sdkit.hookspecs import hookimpl
-from sdkit.sampling.samplers import options
+from sdkit.sampling import SdeOptions
 
 if TYPE_CHECKING:
     from sdkit.hookspecs import RegisterSampler
@@ -47,7 +48,7 @@ def register_samplers(register: RegisterSampler) -> None:
         "sdkit.sampling.samplers.dpmpp_sde:dpmpp_3m_sde",
         noise="brownian",
         order=2,
-        options=options.SdeOptions,
+        options=SdeOptions,
         summary="DPM-Solver++(3M) SDE: uses two earlier predictions; for many steps",
         aliases=("dpmpp_3m_sde_gpu",),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdkit.builtin.samplers.options import DdimOptions, DpmAdaptiveOptions, DpmFastOptions
 from sdkit.hookspecs import hookimpl
-from sdkit.sampling.samplers.options import ChurnOptions, DdimOptions, DpmAdaptiveOptions, DpmFastOptions
+from sdkit.sampling import ChurnOptions
 
 if TYPE_CHECKING:
     from sdkit.hookspecs import RegisterSampler

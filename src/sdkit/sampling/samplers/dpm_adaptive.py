@@ -54,7 +54,7 @@ def dpm_adaptive(
     coefficients = _coefficients(pcoeff, icoeff, dcoeff, 1.5 if eta else order)
     draws = _dealt(noise, len(x)) if per_image else [noise]
     lanes = [
-        _Lane(run, part, sigmas[0], draw, _Pid(h_init, coefficients, accept_safety))
+        _Lane(run, part, sigmas[0], draw, Controller(h_init, coefficients, accept_safety))
         for part, draw in zip(_parts(x, per_image), draws, strict=True)
     ]
     index, sigma = 0, sigmas[0]
@@ -88,17 +88,17 @@ class _Run:
 class _Lane:
     """A picture, or all of them in step, on the way: where it is, and how far it will go next."""
 
-    def __init__(self, run: _Run, x: torch.Tensor, sigma: float, noise: Noise, pid: _Pid) -> None:
+    def __init__(self, run: _Run, x: torch.Tensor, sigma: float, noise: Noise, controller: Controller) -> None:
         self.x, self.sigma = x, sigma
         self.prediction: Prediction | None = None
-        self._run, self._noise, self._pid, self._x_low = run, noise, pid, x
+        self._run, self._noise, self._controller, self._x_low = run, noise, controller, x
 
     def advance(self) -> Prediction:
         """Take one step, in as many attempts as it needs; what was predicted where it started."""
         run, sigma = self._run, self.sigma
         while True:
             rest = math.log(sigma / run.end)
-            sigma_next = sigma * math.exp(-self._pid.h) if self._pid.h < rest else run.end
+            sigma_next = sigma * math.exp(-self._controller.h) if self._controller.h < rest else run.end
             if sigma_next >= sigma:
                 raise SamplingError(
                     f"dpm_adaptive cannot keep the error within rtol {run.rtol:g} and atol {run.atol:g} at sigma "
@@ -113,7 +113,7 @@ class _Lane:
                 raise NonFiniteError(
                     f"dpm_adaptive met NaN or infinity from sigma {sigma:g} to {sigma_next:g}", sigma=sigma
                 )
-            if self._pid.accepts(error):
+            if self._controller.accepts(error):
                 break
         self.x = renoise(x, way, sigma, sigma_next, self._noise, run.s_noise)
         self._x_low, self.prediction = x_low, prediction
@@ -126,7 +126,7 @@ class _Lane:
         return float(((x - x_low) / allowed).square().mean().sqrt())
 
 
-class _Pid:
+class Controller:
     """A controller of the step's length h in −log σ, from the errors of this attempt and of the last two steps."""
 
     def __init__(self, h: float, coefficients: tuple[float, float, float], accept_safety: float) -> None:
