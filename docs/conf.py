@@ -14,7 +14,7 @@ author = "the sdkit authors"
 copyright = author
 release = version = sdkit.__version__
 
-extensions = ["myst_parser", "error_guide"]
+extensions = ["myst_parser", "error_guide", "sampler_tables"]
 exclude_patterns = ["_build", "_ext"]
 nitpicky = True  # a reference that leads nowhere is a warning, and a warning is an error
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -112,7 +113,8 @@ def draw_schedule_sheet() -> None:
 def draw_sheet(path: Path, rows: Mapping[str, RequestFields], steps: Sequence[int]) -> None:
     """A row per entry, a column per number of steps; what has no picture there stays empty."""
     pipe = sdkit.Pipeline.load()
-    cell, gutter, header = 112, 200, 26
+    cell, header = 112, 26
+    gutter = 16 + math.ceil(max(_font(13).getlength(name) for name in rows))
     sheet = pillow.new("RGB", (gutter + cell * len(steps), header + cell * len(rows)), "white")
     pen = ImageDraw.Draw(sheet)
     for column, count in enumerate(steps):
@@ -143,7 +145,11 @@ def _font(size: int) -> Any:
 def draw_pareto() -> None:
     """Error over evaluations of the model in the box, four pictures together."""
     pipe = sdkit.Pipeline.load()
-    cases = [case for name in noise_free(pipe) for case in cases_of(pipe.samplers[name], STEPS)]
+    cases = [
+        case
+        for entry in (pipe.samplers[name] for name in noise_free(pipe))
+        for case in cases_of(entry, STEPS if entry.evaluations > 1 else (*STEPS, 64))
+    ]
     measured = list(measure(pipe, cases, PROMPT, seed=SEED, count=4, schedule="karras"))
     save(draw_comparison(measured, "The model in the box on karras"), FOLDER / "pareto.svg")
 

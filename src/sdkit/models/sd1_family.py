@@ -24,8 +24,8 @@ from sdkit.models.architecture import (
     read_vae,
 )
 from sdkit.models.families import Declined, Detection, report_unknown_keys
-from sdkit.models.noising import scaled_linear_sigmas
 from sdkit.models.tokenizer import VOCABULARY, WINDOW
+from sdkit.sigmas import scaled_linear_sigmas
 from sdkit.types import Defaults, ModelSpec
 
 if TYPE_CHECKING:

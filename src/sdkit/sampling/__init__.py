@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from sdkit.sigmas import flow_sigmas, scaled_linear_sigmas, zero_terminal_snr
+
 if TYPE_CHECKING:
     from sdkit.sampling.alpha import Alpha, alpha_of, with_alpha
     from sdkit.sampling.evaluate import make_evaluate, stack_embeddings
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
         split_sigmas_at,
         step_range,
     )
-    from sdkit.sampling.tables import flow_sigmas, scaled_linear_sigmas, zero_terminal_snr
 
 __all__ = [
     "AlignYourStepsOptions",
@@ -105,13 +106,11 @@ _HOMES = {
     "churn": "samplers.maths",
     "ddim_step": "samplers.maths",
     "flip_sigmas": "schedules",
-    "flow_sigmas": "tables",
     "join_sigmas": "schedules",
     "make_evaluate": "evaluate",
     "noise_for": "noise.of_run",
     "parameterisation": "parameterisations",
     "sampling_spec": "parameterisations",
-    "scaled_linear_sigmas": "tables",
     "sigmas_for": "schedules",
     "slerp": "noise.variation",
     "split_sigmas": "schedules",
@@ -122,7 +121,6 @@ _HOMES = {
     "to_d": "samplers.maths",
     "with_alpha": "alpha",
     "with_noise_offset": "noise.variation",
-    "zero_terminal_snr": "tables",
 }
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError, SamplingError
-from sdkit.sampling.tables import flow_sigmas, sigma_at, sigma_at_time
-from sdkit.sampling.tables import zero_terminal_snr as stretched
+from sdkit.rounding import float32
+from sdkit.sigmas import flow_sigmas, sigma_at, sigma_at_time
+from sdkit.sigmas import zero_terminal_snr as stretched
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ class Parameterisation:
     """How one model's noise levels, inputs and outputs are to be read; make it by `parameterisation(spec)`.
 
     `sigmas`: noise std at each training timestep, ascending. `stride`: training timesteps per sigma, the last of which
-    it belongs to, for models that were distilled on few of them; see `tables.distilled_sigmas`.
+    it belongs to, for models that were distilled on few of them; see `distilled_sigmas`.
     """
 
     prediction: PredictionType
@@ -128,8 +129,8 @@ class Parameterisation:
             return 1.0 if percent <= 0 else sigma_at_time(self.sigmas, 1.0 - percent)
         if percent <= 0:
             return BEYOND_SIGMA_MAX
-        timestep = (1.0 - percent) * (len(self.sigmas) * self.stride - 1)
-        return sigma_at(self.sigmas, max(timestep + 1 - self.stride, 0.0) / self.stride, self.prediction)
+        timestep = float32((1.0 - percent) * (len(self.sigmas) * self.stride - 1))
+        return sigma_at(self.sigmas, float32(timestep + 1 - self.stride) / self.stride, self.prediction)
 
 
 def parameterisation(spec: ModelSpec) -> Parameterisation:

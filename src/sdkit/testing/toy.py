@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sdkit.errors import ModelError
+from sdkit.sigmas import flow_sigmas, scaled_linear_sigmas
 from sdkit.types import Defaults, Embedding, ModelSpec, PredictionType, TokenChunk
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ToyModel:
         self, name: str = "toy", prediction: PredictionType = "eps", width: int = 32, height: int = 32
     ) -> None:
         self._name = name
-        sigmas = _flow_sigmas() if prediction == "flow" else _scaled_linear_sigmas()
+        sigmas = flow_sigmas() if prediction == "flow" else scaled_linear_sigmas()
         defaults = Defaults(width, height, steps=6, sampler="euler", schedule="normal", guidance_scale=3.0)
         self._spec = ModelSpec("toy", prediction, sigmas, defaults, has_image_tower=True)
         self._loaded = True
@@ -163,17 +164,3 @@ def _summary(context: torch.Tensor) -> torch.Tensor:
 
 def _hash(word: str) -> int:
     return int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-
-
-def _scaled_linear_sigmas() -> tuple[float, ...]:
-    """Stable Diffusion's: β from 0.00085 to 0.012, linear in √β."""
-    product, sigmas = 1.0, list[float]()
-    low, high = math.sqrt(0.00085), math.sqrt(0.012)
-    for t in range(1000):
-        product *= 1 - (low + (high - low) * t / 999) ** 2
-        sigmas.append(math.sqrt((1 - product) / product))
-    return tuple(sigmas)
-
-
-def _flow_sigmas() -> tuple[float, ...]:
-    return tuple((t + 1) / 1000 for t in range(1000))

@@ -109,7 +109,7 @@ def compare_samplers(
     if wish.plot is not None:
         check_plot(wish.plot, overwrite=wish.overwrite)
     cases = [case for entry in entries for case in cases_of(entry, wish.steps)]
-    expected = 2 * wish.reference_steps + sum(case.steps * manager.samplers[case.sampler].evaluations for case in cases)
+    expected = wish.reference_steps + sum(case.steps * manager.samplers[case.sampler].evaluations for case in cases)
     found = _Found(wish, left_out, len(cases))
     token = CancelToken()
     with _counting(expected, quiet=wish.quiet or wish.as_json) as advance, cancelling_on_interrupt(token):

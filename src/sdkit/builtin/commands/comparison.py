@@ -47,7 +47,7 @@ Noiseless: TypeAlias = Annotated[
     typer.Option("--noiseless", help="Also samplers that add noise, with their noise off.", rich_help_panel=_PANEL),
 ]
 ReferenceSteps: TypeAlias = Annotated[
-    int, typer.Option(min=2, max=10000, help=f"Steps of {REFERENCE} to the answer.", rich_help_panel=_PANEL)
+    int, typer.Option(min=2, max=1000, help=f"Steps of {REFERENCE} to the answer.", rich_help_panel=_PANEL)
 ]
 ModelName: TypeAlias = Annotated[
     str | None,

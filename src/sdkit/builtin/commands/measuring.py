@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from sdkit.plugins import SamplerEntry
     from sdkit.types import DiffusionModel, Embedding, Latents, RunPlan
 
-REFERENCE = "heun"
-"""The sampler that finds the answer: of second order, with nothing in it that depends on the kind of model."""
+REFERENCE = "dpmpp_2m"
+"""The sampler that finds the answer: of second order for one evaluation a step. For the model in the box, its answer
+and heun's on the same sigmas, for twice the evaluations, are 1e-5 apart; 500 and 1000 sigmas, 1e-3."""
 REFERENCE_STEPS = 1000
 QUIET = {"eta": 0.0, "s_churn": 0.0}
 """Options that turn a sampler's noise off."""

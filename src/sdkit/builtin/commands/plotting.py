@@ -61,7 +61,7 @@ def draw_comparison(measured: Sequence[Measurement], title: str = "") -> Figure:
     for one in measured:
         curves.setdefault(one.case.label, []).append((one.evaluations, one.error))
     draw_curves(axes, curves)
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
     return figure
 
 

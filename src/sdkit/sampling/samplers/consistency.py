@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sdkit.sampling.alpha import Alpha, alpha_of
 from sdkit.sampling.samplers.maths import Ancestral, ddim_step, renoise
-from sdkit.sampling.tables import scaled_linear_sigmas
+from sdkit.sigmas import scaled_linear_sigmas
 from sdkit.types import Step
 
 if TYPE_CHECKING:

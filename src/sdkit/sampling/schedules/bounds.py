@@ -1,4 +1,7 @@
-"""Schedules that know the model's largest and smallest sigma only, and space the others between them by a formula."""
+"""Schedules that know the model's largest and smallest sigma only, and space the others between them by a formula.
+
+In float32, as in the programs that the names are from; `sdkit.rounding` has why.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError
-from sdkit.sampling.schedules.rounding import float32, ramp
+from sdkit.rounding import exp32, float32, mix32, ramp32
 
 if TYPE_CHECKING:
     from sdkit.types import ScheduleParams
@@ -14,23 +17,25 @@ if TYPE_CHECKING:
 
 def karras(steps: int, params: ScheduleParams, rho: float = 7.0) -> tuple[float, ...]:
     """Evenly spaced in σ^(1/ρ) from sigma_max to sigma_min, then 0 (Karras et al., arXiv:2206.00364, eq. 5)."""
-    first, last = params.sigma_max ** (1 / rho), params.sigma_min ** (1 / rho)
+    low, high = _bounds(params)
+    first, last = high ** (1 / rho), low ** (1 / rho)
     start, span = float32(first), float32(last - first)
-    return (*(float32(start + float32(part * span)) ** rho for part in ramp(0.0, 1.0, steps)), 0.0)
+    return (*(float32(float32(start + float32(part * span)) ** rho) for part in ramp32(0.0, 1.0, steps)), 0.0)
 
 
 def exponential(steps: int, params: ScheduleParams) -> tuple[float, ...]:
     """Evenly spaced in log σ from sigma_max to sigma_min, then 0."""
-    logs = ramp(math.log(params.sigma_max), math.log(params.sigma_min), steps)
-    return (*(math.exp(log) for log in logs), 0.0)
+    low, high = _bounds(params)
+    return (*map(exp32, ramp32(math.log(high), math.log(low), steps)), 0.0)
 
 
 def polyexponential(steps: int, params: ScheduleParams, rho: float = 1.0) -> tuple[float, ...]:
     """From sigma_max to sigma_min, log σ falling as a power ρ of the share left, then 0; ρ = 1 is exponential."""
-    low, span = math.log(params.sigma_min), math.log(params.sigma_max) - math.log(params.sigma_min)
-    parts = [float32(part**rho) for part in ramp(1.0, 0.0, steps)]
-    sigmas = [math.exp(float32(float32(part * span) + low)) for part in parts]
-    return (*(min(sigma, params.sigma_max) for sigma in sigmas), 0.0)
+    low, high = _bounds(params)
+    least, span = float32(math.log(low)), float32(math.log(high) - math.log(low))
+    parts = [float32(part**rho) for part in ramp32(1.0, 0.0, steps)]
+    sigmas = [exp32(float32(float32(part * span) + least)) for part in parts]
+    return (*(min(sigma, high) for sigma in sigmas), 0.0)
 
 
 def kl_optimal(steps: int, params: ScheduleParams) -> tuple[float, ...]:
@@ -38,12 +43,12 @@ def kl_optimal(steps: int, params: ScheduleParams) -> tuple[float, ...]:
 
     For one step, where other programs divide by zero: from sigma_max to 0.
     """
+    low, high = _bounds(params)
     if steps == 1:
-        return (params.sigma_max, 0.0)
-    low, high = float32(math.atan(params.sigma_min)), float32(math.atan(params.sigma_max))
-    parts = [float32(i / (steps - 1)) for i in range(steps)]
-    angles = [float32(float32(part * low) + float32(float32(1.0 - part) * high)) for part in parts]
-    return (*(min(math.tan(angle), params.sigma_max) for angle in angles), 0.0)
+        return (high, 0.0)
+    first, last = float32(math.atan(high)), float32(math.atan(low))
+    angles = [mix32(first, last, float32(i / (steps - 1))) for i in range(steps)]
+    return (*(min(float32(math.tan(angle)), high) for angle in angles), 0.0)
 
 
 def linear_quadratic(
@@ -55,8 +60,9 @@ def linear_quadratic(
     `linear_steps`: how many even steps; None for half of all. Raises RequestError where they leave none for the
     parabola, or where the threshold is so large that it would go below 0.
     """
+    _, high = _bounds(params)
     if steps == 1:
-        return (params.sigma_max, 0.0)
+        return (high, 0.0)
     even = steps // 2 if linear_steps is None else linear_steps
     if even >= steps:
         raise RequestError(
@@ -71,4 +77,9 @@ def linear_quadratic(
             "steps: the rest would rise again; lower threshold_noise or use more linear_steps"
         )
     gone = [slope * i + curve * max(i - even, 0) ** 2 for i in range(steps)]
-    return (*(params.sigma_max * (1.0 - share) for share in gone), 0.0)
+    return (*(float32(float32(1.0 - share) * high) for share in gone), 0.0)
+
+
+def _bounds(params: ScheduleParams) -> tuple[float, float]:
+    """sigma_min and sigma_max in float32."""
+    return float32(params.sigma_min), float32(params.sigma_max)

@@ -7,6 +7,8 @@ import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from sdkit.rounding import float32
+
 if TYPE_CHECKING:
     from sdkit.types import ScheduleParams
 
@@ -35,7 +37,7 @@ def beta(steps: int, params: ScheduleParams, alpha: float = 0.6, beta: float = 0
         return found + 1 if half and found % 2 else found  # halves are rounded to even
 
     visited = dict.fromkeys(nearest(1.0 - i / steps) for i in range(steps))
-    return (*(params.sigmas[timestep] for timestep in visited), 0.0)
+    return (*(float32(params.sigmas[timestep]) for timestep in visited), 0.0)
 
 
 def beta_distribution(x: float, a: float, b: float) -> float:

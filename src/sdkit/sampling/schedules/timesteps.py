@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError
-from sdkit.sampling.tables import sigma_at, sigma_at_time
+from sdkit.rounding import float32, ramp32
+from sdkit.sigmas import sigma_at, sigma_at_time
 
 if TYPE_CHECKING:
     from sdkit.types import ScheduleParams
@@ -16,12 +17,12 @@ TURBO_STEPS = 10
 
 def normal(steps: int, params: ScheduleParams) -> tuple[float, ...]:
     """Evenly spaced training timesteps from the last to the first, then 0."""
-    return (*_even(params, [i / max(steps - 1, 1) for i in range(steps)]), 0.0)
+    return (*_even(params, steps), 0.0)
 
 
 def sgm_uniform(steps: int, params: ScheduleParams) -> tuple[float, ...]:
     """Evenly spaced training timesteps from the last towards the first, which is left out, then 0."""
-    return (*_even(params, [i / steps for i in range(steps)]), 0.0)
+    return (*_even(params, steps + 1)[:-1], 0.0)
 
 
 def simple(steps: int, params: ScheduleParams) -> tuple[float, ...]:
@@ -35,7 +36,7 @@ def simple(steps: int, params: ScheduleParams) -> tuple[float, ...]:
             f"timestep, not {steps:,} (with denoise below 1, that is steps/denoise); use fewer, or 'normal'"
         )
     stride = len(params.sigmas) / steps
-    return (*(params.sigmas[-1 - int(i * stride)] for i in range(steps)), 0.0)
+    return (*(float32(params.sigmas[-1 - int(i * stride)]) for i in range(steps)), 0.0)
 
 
 def ddim_uniform(steps: int, params: ScheduleParams) -> tuple[float, ...]:
@@ -45,7 +46,7 @@ def ddim_uniform(steps: int, params: ScheduleParams) -> tuple[float, ...]:
     largest sigma is somewhat below the model's.
     """
     stride = max(len(params.sigmas) // steps, 1)
-    return (*params.sigmas[1::stride][::-1], 0.0)
+    return (*map(float32, params.sigmas[1::stride][::-1]), 0.0)
 
 
 def sd_turbo(steps: int, params: ScheduleParams) -> tuple[float, ...]:
@@ -62,14 +63,14 @@ def sd_turbo(steps: int, params: ScheduleParams) -> tuple[float, ...]:
     return (*(sigma_at(params.sigmas, last - i * spacing, params.prediction) for i in range(steps)), 0.0)
 
 
-def _even(params: ScheduleParams, parts: list[float]) -> list[float]:
-    """The sigmas at shares of the way from the last timestep (0) to the first (1).
+def _even(params: ScheduleParams, count: int) -> list[float]:
+    """The sigmas at `count` evenly spaced timesteps, from the last to the first.
 
     A flow model's timestep is its σ, shifted or not, so that the way ends at the time sigma_min, as in the programs
     that the schedules' names are from.
     """
     if params.prediction == "flow":
         first, last = params.sigma_min, params.sigma_max
+        parts = [i / max(count - 1, 1) for i in range(count)]
         return [sigma_at_time(params.sigmas, last + (first - last) * part) for part in parts]
-    last = len(params.sigmas) - 1
-    return [sigma_at(params.sigmas, last * (1 - part), params.prediction) for part in parts]
+    return [sigma_at(params.sigmas, place, params.prediction) for place in ramp32(len(params.sigmas) - 1, 0, count)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sdkit.sampling.schedules.rounding import float32, ramp
+from sdkit.rounding import exp32, float32, log32, ramp32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,9 +24,10 @@ def vp(
     The model's own sigmas do not count: with the defaults this starts at 152.
     """
     logs: list[float] = []
-    for time in ramp(1.0, eps_s, steps):
-        logs.append(float32(float32(beta_d * float32(time * time)) / 2 + float32(beta_min * time)))
-    return for_model([math.sqrt(math.expm1(log)) for log in logs], params)
+    for time in ramp32(1.0, eps_s, steps):
+        growing, constant = float32(beta_d) * float32(time * time), float32(beta_min) * time
+        logs.append(float32(float32(growing) / 2 + float32(constant)))
+    return for_model([math.sqrt(float32(math.expm1(log))) for log in logs], params)
 
 
 def laplace(steps: int, params: ScheduleParams, mu: float = 0.0, beta: float = 0.5) -> tuple[float, ...]:
@@ -37,13 +38,15 @@ def laplace(steps: int, params: ScheduleParams, mu: float = 0.0, beta: float = 0
     steps than asked for.
     """
     logs: list[float] = []
-    for part in ramp(0.0, 1.0, steps):
+    for part in ramp32(0.0, 1.0, steps):
         left = float32(1.0 - 2.0 * float32(abs(0.5 - part)))
-        tail = math.log(float32(left + CLOSE_TO_ZERO)) if part != 0.5 else 0.0
-        logs.append(mu + (beta * tail if part > 0.5 else -beta * tail))
-    sigmas = [math.exp(log) for log in logs]
+        tail = log32(float32(left + float32(CLOSE_TO_ZERO))) if part != 0.5 else 0.0
+        far = float32(float32(beta) * tail)
+        logs.append(float32(float32(mu) + (far if part > 0.5 else -far)))
+    sigmas = [exp32(log) for log in logs]
     if params.prediction != "flow":
-        sigmas = [min(max(sigma, params.sigma_min), params.sigma_max) for sigma in sigmas]
+        low, high = float32(params.sigma_min), float32(params.sigma_max)
+        sigmas = [min(max(sigma, low), high) for sigma in sigmas]
     return for_model(dict.fromkeys(sigmas), params)
 
 
@@ -55,4 +58,4 @@ def for_model(sigmas: Iterable[float], params: ScheduleParams) -> tuple[float, .
     if params.prediction == "flow":
         times = [sigma / (1.0 + sigma) for sigma in sigmas]
         return (params.sigma_max, *times[1:], 0.0)
-    return (*sigmas, 0.0)
+    return (*map(float32, sigmas), 0.0)

@@ -3,6 +3,9 @@
 A table is a tuple of sigmas, ascending. For eps and v models σ = √((1 − ᾱ)/ᾱ), where latents at a timestep are
 √ᾱ·(clean + σ·noise) and ᾱ is the running product of 1 − β; for flow models σ is the time t in 0…1. Plain Python, so
 that planning needs no torch.
+
+Tables are kept as they are computed, in float64. Other programs compute the same, and keep two of it: σ in float32 and
+log σ in float32. So what is read from a table of an eps or v model is rounded when it is read, never before.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import itertools
 import math
 import operator
 from typing import TYPE_CHECKING, Literal
+
+from sdkit.rounding import exp32, float32, log32, mix32
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +63,7 @@ def sigmas_of(variances: Sequence[float]) -> tuple[float, ...]:
 def scaled_linear_sigmas(
     beta_start: float = 0.00085, beta_end: float = 0.012, timesteps: int = 1000
 ) -> tuple[float, ...]:
-    """Stable Diffusion's table, of 1, 2 and XL alike."""
+    """Stable Diffusion's table, of 1, 2 and XL alike; in float32 it is ComfyUI's, to the last digit."""
     return sigmas_of(betas("scaled_linear", beta_start, beta_end, timesteps))
 
 
@@ -77,12 +82,12 @@ def zero_terminal_snr(sigmas: Sequence[float]) -> tuple[float, ...]:
 
 def distilled_sigmas(sigmas: Sequence[float], timesteps: int = 50) -> tuple[float, ...]:
     """The part of a table that a model distilled on so many evenly spaced timesteps knows, the last one included, such
-    as a latent consistency model (Luo et al., arXiv:2310.04378).
+    as a latent consistency model (Luo et al., arXiv:2310.04378). Their table is made of the float32 sigmas.
 
     A `Parameterisation` of such a table has a `stride` of `len(sigmas) // timesteps`.
     """
     stride = len(sigmas) // timesteps
-    return tuple(sigmas[len(sigmas) - 1 - i * stride] for i in reversed(range(timesteps)))
+    return tuple(float32(sigmas[len(sigmas) - 1 - i * stride]) for i in reversed(range(timesteps)))
 
 
 def flow_sigmas(shift: float = 1.0, timesteps: int = 1000) -> tuple[float, ...]:
@@ -100,17 +105,16 @@ def shifted(time: float, shift: float) -> float:
 
 
 def sigma_at(sigmas: Sequence[float], timestep: float, prediction: PredictionType) -> float:
-    """The sigma at a fractional index into a table.
+    """The sigma at a fractional index into a table; below and beyond its ends, those.
 
-    Interpolated in log σ; for flow models in the shift, so that it is exact between the entries of a shifted table.
+    Interpolated in log σ, in float32 as other programs do, so that even at an entry this is e^(log σ) and may be off it
+    by rounding. For flow models interpolated in the shift, so that it is exact between the entries of a shifted table.
     """
     if prediction == "flow":
         return sigma_at_time(sigmas, (timestep + 1.0) / len(sigmas))
-    low = min(int(timestep), len(sigmas) - 1)
-    part = timestep - low
-    if part <= 0:
-        return sigmas[low]
-    return math.exp(math.log(sigmas[low]) * (1 - part) + math.log(sigmas[low + 1]) * part)
+    place = float32(min(max(timestep, 0.0), len(sigmas) - 1.0))
+    low, high = math.floor(place), math.ceil(place)
+    return exp32(mix32(log32(sigmas[low]), log32(sigmas[high]), place - low))
 
 
 def sigma_at_time(sigmas: Sequence[float], time: float) -> float:
