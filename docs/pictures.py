@@ -1,6 +1,7 @@
 """Makes the pictures that README and docs show: the gallery here, and beside each example the one that it makes.
 
-`python docs/pictures.py` from anywhere; takes a minute. Run it again when the model in the box or an example changes.
+`python docs/pictures.py` from anywhere; takes some minutes, most of them for the samplers' pictures, which
+sampler_pictures.py makes. Run it again when the model in the box, an example or a sampler changes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import sampler_pictures
 from PIL import Image as pillow
 
 import sdkit
@@ -36,6 +38,7 @@ GALLERY = (
 def main() -> None:
     """Make them all."""
     make_gallery(ROOT / "docs" / "pictures" / "gallery.png")
+    sampler_pictures.main(())
     for example in sorted(ROOT.glob("examples/[0-9][0-9]_*.py")):
         run_example(example)
 

@@ -170,8 +170,9 @@ def draw_orders() -> None:
     ):
         figure, axes = log_axes("", "steps", "error, relative", size=(8.5, 6.4))
         curves = {name: errors(pipe.samplers[name]) for name in chosen}
+        start = 0.2 * min(error for points in curves.values() for steps, error in points if steps == 20)
         for order in (1, 2, 3):
-            points = [(n, 1e-4 * (n / 5) ** -order) for n in (5, 20)]
+            points = [(n, start * (n / 5) ** -order) for n in (5, 20)]
             axes.plot(*zip(*points, strict=True), color="#888888", linewidth=1)
             axes.annotate(f"order {order}", points[1], (4, 0), textcoords="offset points", color="#666666", va="center")
         axes.set_xticks([x for x, _ in next(iter(curves.values()))])
@@ -223,7 +224,11 @@ def draw_schedules() -> None:
         axes.set_visible(False)
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("σ", fontsize=9)
-    save(figure, FOLDER / "schedules.svg")
+    path = FOLDER / "schedules.png"  # as curves it would be 300 kB
+    save(figure, path)
+    with pillow.open(path) as picture:
+        small = picture.convert("RGB").quantize(colors=128, dither=pillow.Dither.NONE)
+    small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

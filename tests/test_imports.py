@@ -43,6 +43,7 @@ def loaded_by(code: str) -> list[str]:
         "sdkit.models",
         "sdkit.names",
         "sdkit.settings",
+        "sdkit.sigmas",
         "sdkit.cli",
     ],
 )

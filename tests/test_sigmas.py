@@ -9,19 +9,29 @@ import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler, rescale_zero_terminal_snr
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
-from sdkit.models.noising import scaled_linear_sigmas as sigmas_of_the_model_families
-from sdkit.sampling import flow_sigmas, scaled_linear_sigmas, zero_terminal_snr
-from sdkit.sampling.tables import BetaSchedule, betas, distilled_sigmas, shifted, sigma_at, sigma_at_time, sigmas_of
-from tests.sampling._figures import model_sigmas
+from sdkit.rounding import float32, log32
+from sdkit.sigmas import (
+    BetaSchedule,
+    betas,
+    distilled_sigmas,
+    flow_sigmas,
+    scaled_linear_sigmas,
+    shifted,
+    sigma_at,
+    sigma_at_time,
+    sigmas_of,
+    zero_terminal_snr,
+)
+from tests.sampling._figures import tensors
 
 
 def bars(sigmas: tuple[float, ...]) -> list[float]:
     return [1 / (sigma**2 + 1) for sigma in sigmas]
 
 
-def test_stable_diffusion() -> None:
-    assert scaled_linear_sigmas() == pytest.approx(model_sigmas(), rel=1e-6)
-    assert scaled_linear_sigmas() == pytest.approx(sigmas_of_the_model_families(), rel=1e-12)
+def test_stable_diffusion_is_the_references_to_the_last_digit() -> None:
+    assert [float32(sigma) for sigma in scaled_linear_sigmas()] == tensors("sigmas")["model_sigmas"].tolist()
+    assert [log32(sigma) for sigma in scaled_linear_sigmas()] == tensors("sigmas")["model_log_sigmas"].tolist()
 
 
 @pytest.mark.parametrize("schedule", ["scaled_linear", "linear", "squaredcos_cap_v2"])
@@ -48,7 +58,7 @@ def test_zero_terminal_snr() -> None:
 
 def test_distilled_tables_keep_every_nth_sigma_and_the_last() -> None:
     table = scaled_linear_sigmas()
-    assert distilled_sigmas(table) == table[19::20]
+    assert distilled_sigmas(table) == tuple(map(float32, table[19::20]))
     assert len(distilled_sigmas(table)) == 50
 
 
@@ -70,9 +80,11 @@ def test_shift_of_3() -> None:
 
 
 def test_between_timesteps_the_logarithm_is_interpolated() -> None:
-    assert sigma_at((0.01, 1.0, 4.0), 0.5, "eps") == pytest.approx(0.1)
-    assert sigma_at((0.01, 1.0, 4.0), 1.5, "v") == pytest.approx(2.0)
-    assert sigma_at((0.01, 1.0, 4.0), 2.0, "eps") == 4.0
+    table = (0.01, 1.0, 4.0)
+    assert sigma_at(table, 0.5, "eps") == pytest.approx(0.1)
+    assert sigma_at(table, 1.5, "v") == pytest.approx(2.0)
+    assert sigma_at(table, 2.0, "eps") == pytest.approx(4.0)
+    assert [sigma_at(table, place, "eps") for place in (-1.0, 2.1)] == pytest.approx([0.01, 4.0])
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 0.2, 12.0])

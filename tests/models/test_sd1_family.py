@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from sdkit.errors import ModelError, UnknownModelError, WeightsError
 from sdkit.models import Declined, Detection, LatentDiffusion, detect_family, open_checkpoint, sd1
 from sdkit.models.families import looks_like
-from sdkit.models.noising import scaled_linear_sigmas
 from sdkit.models.sd1_family import SD1Architecture
 from sdkit.models.tokenizer import plain_prompt
+from sdkit.sigmas import scaled_linear_sigmas
 from sdkit.testing.models import random_checkpoint, shared_checkpoint
 
 CPU = torch.device("cpu")
@@ -130,9 +130,7 @@ def test_small_models_default_to_small_pictures_whatever_the_metadata_says(tmp_p
 
 def test_sigmas_are_those_of_the_reference() -> None:
     figures = load_file(Path(__file__).parents[1] / "data" / "parity" / "sigmas.safetensors")["model_sigmas"]
-    torch.testing.assert_close(
-        torch.tensor(scaled_linear_sigmas(), dtype=torch.float64), figures.double().flatten(), rtol=1e-6, atol=0
-    )
+    assert torch.equal(torch.tensor(scaled_linear_sigmas()), figures)
 
 
 # ── declining ────────────────────────────────────────────────────────────────────────────────────────────────────────

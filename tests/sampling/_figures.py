@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from sdkit.request import Request
-from sdkit.sampling import SeededNoise
+from sdkit.sampling import SeededNoise, scaled_linear_sigmas
 from sdkit.testing.denoisers import GuidedDenoiser, MixtureDenoiser
 from sdkit.types import (
     CancelToken,
@@ -62,8 +62,8 @@ def assert_close(came: torch.Tensor, expected: torch.Tensor, relative: float, wh
 
 
 def model_sigmas() -> tuple[float, ...]:
-    """Stable Diffusion's 1000 sigmas."""
-    return tuple(cast("list[float]", tensors("sigmas")["model_sigmas"].tolist()))
+    """Stable Diffusion's 1000 sigmas, as a model has them: not rounded, as those of the figures are."""
+    return scaled_linear_sigmas()
 
 
 def params() -> ScheduleParams:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 
-from sdkit.sampling.samplers.maths import finite_snr, half_log_snr, phi, reverse_sde, sigma_between
+from sdkit.rounding import float32
+from sdkit.sampling import Alpha
+from sdkit.sampling.samplers.maths import (
+    finite_snr,
+    half_log_snr,
+    phi,
+    reverse_sde,
+    sigma_between,
+    sigma_between32,
+)
 from sdkit.sampling.samplers.sa_solver import sa_solver, sa_solver_pece
 from sdkit.sampling.samplers.seeds import seeds_3
 from sdkit.testing.denoisers import ConstantDenoiser
@@ -48,6 +58,21 @@ def test_half_way_in_lambda() -> None:
         0.75 * math.log(0.2 / 0.8) + 0.25 * math.log(0.7 / 0.3)
     )
     assert sigma_between(flow, 0.9, 0.3, 1.0) == 0.3
+
+
+@pytest.mark.parametrize(("alpha", "top"), [(one, 14.6), (flow, 0.999)])
+def test_between_in_float32_rounds_every_operation(alpha: Alpha, top: float) -> None:
+    sigmas = torch.linspace(top, 0.03, 60)
+    ratios = sigmas if alpha is one else sigmas / (1 - sigmas)
+    lambdas = -ratios.double().log().float()
+    middles = lambdas[:-1] + 0.3 * (lambdas[1:] - lambdas[:-1])
+    expected = (-middles).double().exp().float() if alpha is one else 1 / (1 + middles.double().exp().float())
+    pairs = list(pairwise(sigmas.tolist()))
+    assert [sigma_between32(alpha, *pair, 0.3) for pair in pairs] == expected.tolist()
+    exact = [sigma_between(alpha, *pair, 0.3) for pair in pairs]
+    assert exact == pytest.approx(expected.tolist(), rel=1e-6)
+    assert [float32(sigma) for sigma in exact] != expected.tolist(), "rounding the result alone is not enough"
+    assert sigma_between32(alpha, 0.9, 0.3, 1.0) == 0.3
 
 
 def test_only_a_first_sigma_without_signal_is_lowered() -> None:

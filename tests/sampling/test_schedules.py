@@ -9,8 +9,9 @@ from typing import cast
 import pytest
 import torch
 
+from sdkit.rounding import float32
 from sdkit.sampling import check_sigmas, flow_sigmas, schedules, sigmas_for
-from sdkit.sampling.tables import shifted
+from sdkit.sigmas import shifted
 from sdkit.types import Schedule, ScheduleParams
 from tests.sampling._figures import params, tensors
 
@@ -44,8 +45,25 @@ def flow_params(shift: float = 1.0) -> ScheduleParams:
     return ScheduleParams(table, table[0], table[-1], "flow", "sd3")
 
 
-def assert_sigmas(came: tuple[float, ...], expected: torch.Tensor) -> None:
-    assert list(came) == pytest.approx(expected.tolist(), rel=1e-6, abs=0)
+LAST_DIGIT = {
+    "exponential.30": {3},
+    "kl_optimal.10": {4, 5, 7, 8},
+    "kl_optimal.30": {2, 4, 5, 6},
+    "ksampler.euler.normal.20.0.99": {5, 18},
+    "ksampler.euler.normal.20.1.0": {5, 18},
+    "ksampler.uni_pc.normal.20.0.75": {6},
+}
+"""Where ours is the float32 next to the figure: there the reference's e^x and tangent were rounded the wrong way. They
+are a library's that has others for other processors, which round each of these correctly."""
+
+
+def assert_sigmas(came: tuple[float, ...], key: str) -> None:
+    """To the last digit: from a sigma that is off by one, Brownian noise would be another."""
+    expected = tensors("sigmas")[key]
+    ours = torch.tensor(came)
+    assert ours.tolist() == list(came), "not in float32"
+    assert set((ours != expected).nonzero().flatten().tolist()) == LAST_DIGIT.get(key, set())
+    assert torch.all((ours == expected) | (ours == torch.nextafter(expected, ours)))
 
 
 def test_there_are_figures() -> None:
@@ -59,12 +77,12 @@ def test_there_are_figures() -> None:
 @pytest.mark.parametrize("key", [key for key in FIGURES if key != "kl_optimal.1"])
 def test_table(key: str) -> None:
     name, steps = key.split(".")
-    assert_sigmas(schedule(name)(int(steps), params()), tensors("sigmas")[key])
+    assert_sigmas(schedule(name)(int(steps), params()), key)
 
 
 def test_kl_optimal_of_one_step_is_one_step_where_the_figure_is_not_a_number() -> None:
     assert math.isnan(tensors("sigmas")["kl_optimal.1"][0])
-    assert schedules.kl_optimal(1, params()) == (params().sigma_max, 0.0)
+    assert schedules.kl_optimal(1, params()) == (float32(params().sigma_max), 0.0)
 
 
 @pytest.mark.parametrize("key", AFTER_RULES)
@@ -72,7 +90,7 @@ def test_table_after_the_denoise_and_the_penultimate_rule(key: str) -> None:
     _, sampler, name, steps, whole, part = key.split(".")
     denoise = float(f"{whole}.{part}")
     came = sigmas_for(schedule(name), int(steps), params(), denoise, discard_penultimate=sampler in DISCARDING)
-    assert_sigmas(came, tensors("sigmas")[key])
+    assert_sigmas(came, key)
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,7 @@ def detect_family(file: CheckpointFile, families: Iterable[ModelFamily]) -> tupl
     reasons = " ".join(f"{name}: {reason}." for name, reason in verdict.declined.items()) or "No family is registered."
     count = "1 tensor" if len(file.infos) == 1 else f"{len(file.infos)} tensors"
     raise UnknownModelError(
-        f"no model family recognises {file.path} ({count}). {guess}{reasons} "
-        "`sdkit inspect FILE` lists what is in it"
+        f"no model family recognises {file.path} ({count}). {guess}{reasons} `sdkit inspect FILE` lists what is in it"
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sdkit import Pipeline
     from sdkit.plugins import SamplerEntry
-    from sdkit.types import DiffusionModel, Embedding, Latents, RunPlan
+    from sdkit.types import DiffusionModel, Embedding, Latents, Result, Run, RunPlan
 
 REFERENCE = "dpmpp_2m"
 """The sampler that finds the answer: of second order for one evaluation a step. For the model in the box, its answer
@@ -50,8 +50,8 @@ class Case:
 class Measurement:
     """What it came to.
 
-    `evaluations`: how often the network ran; with guidance, both branches in one go are one. `error`: ‖x − answer‖ /
-    ‖answer‖ of the final latents, those of all pictures together.
+    `evaluations`: how often the network ran; with guidance, both branches in one go are one; on average, if the sampler
+    takes pictures one by one. `error`: ‖x − answer‖ / ‖answer‖ of the final latents, those of all pictures together.
     """
 
     case: Case
@@ -103,16 +103,16 @@ def measure(
     answers: dict[float, torch.Tensor] = {}
     unspaced = {name: value for name, value in fields.items() if name not in ("schedule", "schedule_options", "steps")}
     for case in cases:
-        before = counter.calls
+        calls, runs = counter.calls, counter.runs
         chosen = {**fields, "sampler": case.sampler, "sampler_options": dict(case.options), "steps": case.steps}
         latents = pipe.sample(conditioning, **cast("RequestFields", chosen))
-        calls = counter.calls - before
+        evaluations = round((counter.calls - calls) / (counter.runs - runs))
         first, last = _bounds(latents)
         if first not in answers:
             spaced = {**unspaced, "sampler": REFERENCE, "sigmas": (*karras(first, last, reference_steps - 1), 0.0)}
             answers[first] = pipe.sample(conditioning, **cast("RequestFields", spaced)).tensor
         answer = answers[first]
-        yield Measurement(case, calls, relative_error(latents.tensor, answer))
+        yield Measurement(case, evaluations, relative_error(latents.tensor, answer))
 
 
 def relative_error(made: torch.Tensor, answer: torch.Tensor) -> float:
@@ -142,10 +142,11 @@ def _bounds(latents: Latents) -> tuple[float, float]:
 
 
 class _Counter:
-    """A plugin that counts how often the network runs, inside whatever other plugins put around it."""
+    """A plugin that counts runs, and how often the network does, inside whatever other plugins put around it."""
 
     def __init__(self, before_evaluation: Callable[[], None]) -> None:
         self.calls = 0
+        self.runs = 0
         self._before = before_evaluation
 
     def count(self) -> None:
@@ -157,6 +158,11 @@ class _Counter:
     def prepare_run(self, plan: RunPlan) -> None:
         """Put a counting model in the model's place."""
         plan.model = cast("DiffusionModel", _Counted(plan.model, self.count))
+
+    @hookimpl
+    def run_finished(self, run: Run, result: Result | None, error: BaseException | None) -> None:
+        """Count it, too."""
+        self.runs += 1
 
 
 class _Counted:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from sdkit.sampling.alpha import alpha_of
-from sdkit.sampling.samplers.maths import finite_snr, half_log_snr, reverse_sde, sigma_between
+from sdkit.sampling.samplers.maths import finite_snr, half_log_snr, reverse_sde, sigma_between32
 from sdkit.types import Step
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def dpmpp_sde(
         prediction = denoise(x, sigma)
         x_next = first = prediction.denoised
         if sigma_next > 0:
-            sigma_mid = sigma_between(alpha, sigma, sigma_next, r)
+            sigma_mid = sigma_between32(alpha, sigma, sigma_next, r)
             x_mid, up = _ancestral(alpha, x, first, sigma, sigma_mid, eta)
             if draws:
                 x_mid = x_mid + noise(sigma, sigma_mid) * (up * s_noise)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdkit.errors import SamplingError
+from sdkit.rounding import exp32, float32, log32
 
 if TYPE_CHECKING:
     import torch
@@ -120,6 +121,20 @@ def sigma_between(alpha: Alpha, sigma: float, sigma_next: float, r: float) -> fl
     middle = (1 - r) * half_log_snr(alpha, sigma) + r * half_log_snr(alpha, sigma_next)
     ratio = math.exp(-middle)  # σ/α
     return ratio if alpha(sigma) == 1.0 else ratio / (1 + ratio)
+
+
+def sigma_between32(alpha: Alpha, sigma: float, sigma_next: float, r: float) -> float:
+    """`sigma_between` as programs that compute in float32 have it: every operation is rounded.
+
+    For sigmas at which Brownian noise is asked for: the trees of those programs tell sigmas apart by 1e-6, so their
+    noise can be had for their sigmas only.
+    """
+    if r == 1:
+        return sigma_next
+    flow = alpha(sigma) != 1.0
+    start, end = (-log32(float32(at / float32(1 - at)) if flow else at) for at in (sigma, sigma_next))
+    middle = float32(start + float32(float32(r) * float32(end - start)))
+    return float32(1 / float32(1 + exp32(middle))) if flow else exp32(-middle)
 
 
 def finite_snr(alpha: Alpha, sigmas: tuple[float, ...]) -> tuple[float, ...]:

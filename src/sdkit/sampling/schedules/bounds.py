@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError
-from sdkit.rounding import exp32, float32, mix32, ramp32
+from sdkit.rounding import exp32, float32, mix32, power32, ramp32
 
 if TYPE_CHECKING:
     from sdkit.types import ScheduleParams
@@ -20,7 +20,7 @@ def karras(steps: int, params: ScheduleParams, rho: float = 7.0) -> tuple[float,
     low, high = _bounds(params)
     first, last = high ** (1 / rho), low ** (1 / rho)
     start, span = float32(first), float32(last - first)
-    return (*(float32(float32(start + float32(part * span)) ** rho) for part in ramp32(0.0, 1.0, steps)), 0.0)
+    return (*(power32(float32(start + float32(part * span)), rho) for part in ramp32(0.0, 1.0, steps)), 0.0)
 
 
 def exponential(steps: int, params: ScheduleParams) -> tuple[float, ...]:
@@ -33,9 +33,8 @@ def polyexponential(steps: int, params: ScheduleParams, rho: float = 1.0) -> tup
     """From sigma_max to sigma_min, log σ falling as a power ρ of the share left, then 0; ρ = 1 is exponential."""
     low, high = _bounds(params)
     least, span = float32(math.log(low)), float32(math.log(high) - math.log(low))
-    parts = [float32(part**rho) for part in ramp32(1.0, 0.0, steps)]
-    sigmas = [exp32(float32(float32(part * span) + least)) for part in parts]
-    return (*(min(sigma, high) for sigma in sigmas), 0.0)
+    parts = [power32(part, rho) for part in ramp32(1.0, 0.0, steps)]
+    return (*(exp32(float32(float32(part * span) + least)) for part in parts), 0.0)
 
 
 def kl_optimal(steps: int, params: ScheduleParams) -> tuple[float, ...]:
