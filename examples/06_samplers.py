@@ -10,6 +10,6 @@ for sampler in ("euler", "euler_ancestral", "dpmpp_2m", "DPM++ 2M SDE Karras", "
         result = pipe("an orange cross on a black background", sampler=sampler, steps=steps, seed=12)
         images.append(result.images[0])
         captions.append(f"{sampler} {steps}")
-    entry = pipe.samplers[result.request.sampler]
+    entry = pipe.samplers[str(result.request.sampler)]
     print(f"{entry.name}: order {entry.order:g}, {entry.evaluations:g} model evaluations a step. {entry.summary}")
 contact_sheet(images, columns=3, captions=captions).save("06_samplers.png", overwrite=True)
