@@ -104,8 +104,9 @@ class ScheduleParams:
 class Step:
     """One step of a sampler, yielded after it was taken.
 
-    `x_in` is the state at `sigma`, `x` the state at `sigma_next`; `prediction` is the one made at `x_in`. Only `x` may
-    be assigned: the sampler reads it again when it goes on, and the last step's `x` is the result.
+    `x_in` is the state at `sigma`, `x` the state at `sigma_next`; `prediction` is the one made at `x_in`, or where the
+    sampler says otherwise: with churn, at `x_in` with noise added. Only `x` may be assigned: the sampler reads it again
+    when it goes on, and the last step's `x` is the result.
     """
 
     index: int

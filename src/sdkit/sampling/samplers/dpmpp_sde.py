@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from sdkit.sampling.alpha import alpha_of
-from sdkit.sampling.samplers.maths import finite_snr, half_log_snr, reverse_sde, sigma_between32
+from sdkit.sampling.samplers.maths import finite_snr, half_log_snr, reverse_sde, sigma_between, sigma_between32
 from sdkit.types import Step
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def dpmpp_sde(
         prediction = denoise(x, sigma)
         x_next = first = prediction.denoised
         if sigma_next > 0:
-            sigma_mid = sigma_between32(alpha, sigma, sigma_next, r)
+            sigma_mid = sigma_between(alpha, sigma, sigma_next, r)
             x_mid, up = _ancestral(alpha, x, first, sigma, sigma_mid, eta)
             if draws:
-                x_mid = x_mid + noise(sigma, sigma_mid) * (up * s_noise)
+                asked = sigma_between32(alpha, sigma, sigma_next, r)  # trees tell sigmas apart by 1e-6
+                x_mid = x_mid + noise(sigma, asked) * (up * s_noise)
             second = denoise(x_mid, sigma_mid).denoised
             x_next, up = _ancestral(alpha, x, first + (second - first) * (0.5 / r), sigma, sigma_next, eta)
             if draws:

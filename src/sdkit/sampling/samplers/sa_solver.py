@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterator
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sdkit.sampling.alpha import alpha_of
@@ -18,6 +16,7 @@ from sdkit.sampling.samplers.maths import (
     reverse_sde,
     weighted_sum,
 )
+from sdkit.sigmas import scaled_linear_sigmas
 from sdkit.types import Step
 
 if TYPE_CHECKING:
@@ -153,13 +152,6 @@ def _tau(alpha: Alpha, eta: float, start_percent: float, end_percent: float) -> 
     if alpha(0.5) < 1:
         start, end = 1.0 - start_percent, 1.0 - end_percent
     else:
-        rules = Parameterisation("eps", _stable_diffusion_sigmas())
+        rules = Parameterisation("eps", scaled_linear_sigmas())
         start, end = rules.percent_to_sigma(start_percent), rules.percent_to_sigma(end_percent)
     return lambda sigma: eta if start >= sigma >= end else 0.0
-
-
-def _stable_diffusion_sigmas() -> tuple[float, ...]:
-    """Those of its 1000 timesteps: √β evenly spaced (arXiv:2112.10752), σ² = 1/ᾱ − 1."""
-    first, last = math.sqrt(0.00085), math.sqrt(0.012)
-    betas = ((first + (last - first) * i / 999) ** 2 for i in range(1000))
-    return tuple(math.sqrt(1 / kept - 1) for kept in accumulate((1 - beta for beta in betas), operator.mul))
