@@ -32,6 +32,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 20
+"""So many names a message lists, where none is near the one that was given."""
+
 
 class SdkitError(Exception):
     """Anything that sdkit raises on purpose.
@@ -71,7 +74,10 @@ class UnknownNameError(RequestError):
         elif self.nearest:
             advice = "Did you mean " + " or ".join(repr(near) for near in self.nearest) + "?"
         elif self.known:
-            advice = "Known: " + ", ".join(self.known) + "."
+            more = len(self.known) - MOST_NAMES
+            advice = "Known: " + ", ".join(self.known[:MOST_NAMES]) + (f" and {more} more." if more > 0 else ".")
+            if more > 0 and kind in ("sampler", "schedule"):
+                advice += " `sdkit samplers` lists them."
         else:
             advice = f"No {kind} is registered at all."
         super().__init__(f"There is no {kind} named {name!r}. {advice}" + (f" {hint}" if hint else ""))

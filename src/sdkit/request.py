@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
@@ -21,6 +22,7 @@ MAX_SEED = 2**64 - 1
 MAX_SIDE = 16384
 MAX_STEPS = 1000
 MAX_COUNT = 10_000
+DESCENDING = "14.6, 7, 3, 1, 0"
 
 
 class ImageInput(BaseModel):
@@ -111,7 +113,7 @@ class Request(BaseModel):
     """Name of the schedule, which spaces the sigmas."""
     schedule_options: dict[str, JsonValue] = Field(default_factory=dict)
     """Options of the schedule, such as `rho`; unknown ones are an error."""
-    sigmas: tuple[float, ...] | None = Field(default=None, min_length=2, max_length=MAX_STEPS + 1)
+    sigmas: tuple[float, ...] | None = Field(default=None, max_length=MAX_STEPS + 1)
     """The sigmas themselves, descending, instead of `steps`, `schedule` and `denoise`."""
     start_step: int = Field(default=0, ge=0, le=MAX_STEPS)
     """The step to begin with: those before are left out, as another run's part."""
@@ -184,6 +186,18 @@ class Request(BaseModel):
             raise ValueError("the text has half a surrogate pair in it; it was decoded wrongly somewhere") from None
         return value
 
+    @field_validator("sigmas")
+    @classmethod
+    def _descending(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        for i, sigma in enumerate(value or ()):
+            if not math.isfinite(sigma) or sigma < 0:
+                raise ValueError(f"sigma {i} is {sigma:g}; sigmas are finite and not negative, such as {DESCENDING}")
+            if i and value and sigma >= value[i - 1]:
+                raise ValueError(f"sigma {i} is {sigma:g} after {value[i - 1]:g}; give them descending: {DESCENDING}")
+        if value is not None and len(value) < 2:
+            raise ValueError(f"a step needs two sigmas, and there are {len(value)}; give at least two: {DESCENDING}")
+        return value
+
     @field_validator("seeds")
     @classmethod
     def _seed_range(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -238,6 +252,8 @@ class Request(BaseModel):
             raise RequestError("a mask needs an init_image to keep parts of")
         if self.init_image is None and self.denoise < 1:
             raise RequestError("denoise below 1 needs an init_image to start from")
+        if self.init_image is None and not self.add_noise:
+            raise RequestError("add_noise=False needs latents (pipe.sample) or an init_image to start from")
 
     def replace(self, **fields: Any) -> Request:
         """A copy with some fields changed, validated like a new one."""

@@ -228,7 +228,6 @@ def test_a_text_of_a1111_with_everything_in_it() -> None:
         "width": 512,
         "height": 640,
         "model": 'a, "b": c',
-        "denoise": 0.35,
         "clip_skip": 2,
         "noise": "nv",
     }

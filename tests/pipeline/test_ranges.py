@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sdkit.errors import RequestError, SamplingError
+from sdkit.errors import RequestError
 from sdkit.images import Image
 from sdkit.request import Request
 from sdkit.testing import ToyModel, make_pipeline
@@ -108,14 +108,34 @@ def test_sigmas_as_given() -> None:
 @pytest.mark.parametrize(
     ("sigmas", "message"),
     [
-        ((1.0, 2.0, 0.0), "sigmas must descend, but sigma 1 of 3 is 2 after 1"),
-        ((2.0, 1.0, -1.0), "sigma 2 of 3 is -1; sigmas are never negative"),
-        ((float("nan"), 0.0), "sigma 0 of 2 is nan"),
+        ((1.0, 2.0, 0.0), "sigmas: sigma 1 is 2 after 1; give them descending"),
+        ((2.0, 1.0, -1.0), "sigmas: sigma 2 is -1; sigmas are finite and not negative"),
+        ((float("nan"), 0.0), "sigmas: sigma 0 is nan; sigmas are finite"),
+        ((7.0,), "sigmas: a step needs two sigmas, and there are 1"),
     ],
 )
 def test_sigmas_that_cannot_be(sigmas: tuple[float, ...], message: str) -> None:
-    with pytest.raises(SamplingError, match=message):
-        make_pipeline()(PROMPT, sigmas=sigmas)
+    with pytest.raises(RequestError, match=message):
+        Request(sigmas=sigmas)
+
+
+def test_nothing_to_start_from() -> None:
+    pipe = make_pipeline()
+    with pytest.raises(RequestError, match="start_step is 4, but there are no more steps than that, and nothing to"):
+        pipe(PROMPT, steps=4, start_step=4)
+    with pytest.raises(RequestError, match="add_noise=False needs latents"):
+        pipe(PROMPT, add_noise=False)
+    for shape in ((1, 3, 4, 4), (4, 4, 4), (0, 4, 4, 4)):
+        with pytest.raises(RequestError, match=r"latents of 'toy' are \[B, 4, H, W\], not \["):
+            pipe.sample(pipe.encode(PROMPT), latents=torch.zeros(shape), steps=2)
+
+
+def test_doubts_are_warnings() -> None:
+    pipe = make_pipeline()
+    (warning,) = pipe(PROMPT, zero_terminal_snr=True).warnings
+    assert warning.startswith("zero_terminal_snr with a model that predicts eps")
+    (warning,) = pipe(PROMPT, variation_seed=3).warnings
+    assert warning == "variation_seed without variation_strength changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +143,6 @@ def test_sigmas_that_cannot_be(sigmas: tuple[float, ...], message: str) -> None:
     [
         ({"sigmas": (1.0, 0.0), "steps": 3}, "give sigmas, or steps, not both"),
         ({"sigmas": (1.0, 0.0), "steps": 3, "schedule": "karras"}, "give sigmas, or steps and schedule, not both"),
-        ({"sigmas": (1.0,)}, "sigmas"),
         ({"start_step": 3, "end_step": 3}, "end_step is 3, but start_step 3: there is no step between"),
         ({"leftover_noise": True}, "leftover_noise needs an end_step"),
         ({"start_step": -1}, "start_step: .* greater than or equal to 0"),

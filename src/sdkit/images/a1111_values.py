@@ -90,6 +90,8 @@ def request_of(given: Mapping[str, str]) -> tuple[dict[str, JsonValue], tuple[st
     if size := values.take("Size"):
         width, _, height = size.partition("x")
         fields["width"], fields["height"] = as_number("Size", width, int), as_number("Size", height, int)
+    if any(key.startswith("Hires") for key in given):
+        fields.pop("denoise", None)  # it is the second pass's
     notes = _sampling(values, fields)
     _noise(values, fields)
     if values.take("Noise Schedule").lower() == "zero terminal snr":
@@ -126,7 +128,10 @@ def _sampling(values: Values, fields: dict[str, JsonValue]) -> list[str]:
             notes += _end(values, fields)
     if values.take("UniPC variant") == "bh2" and fields.get("sampler") == "uni_pc":
         fields["sampler"] = "uni_pc_bh2"
-    options |= {name: value for key, name in SAMPLER_OPTIONS.items() if (value := values.number(key)) is not None}
+    for key, name in SAMPLER_OPTIONS.items():
+        foreign = key.startswith("UniPC") and not str(fields.get("sampler")).startswith("uni_pc")
+        if not foreign and (value := values.number(key)) is not None:
+            options[name] = value
     for key, name in _SCHEDULE_OPTIONS.items():
         if (value := values.number(key)) is not None:
             fields["schedule_options"] = {**_dict(fields.get("schedule_options")), name: value}

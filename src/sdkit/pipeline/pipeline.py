@@ -202,7 +202,7 @@ class Pipeline:
         """
         request = Request(**fields)
         if latents is not None:
-            latents = Latents(latents) if isinstance(latents, torch.Tensor) else latents
+            latents = self._latents(latents)
             request = self._continuing(request, latents)
         count = len(request.seeds or ()) or request.count
         rows = max(len(part.context) for branch in (conditioning.positive, conditioning.negative) for part in branch)
@@ -221,12 +221,7 @@ class Pipeline:
 
     def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
         """Latents → finished pictures, through every plugin."""
-        if isinstance(latents, torch.Tensor):
-            latents = Latents(latents)
-        spec = self._model.spec
-        shape = list(latents.tensor.shape)
-        if len(shape) != 4 or shape[1] != spec.latent_channels:
-            raise RequestError(f"latents of {self._model.name!r} are [B, {spec.latent_channels}, H, W], not {shape}")
+        latents = self._latents(latents)
         if latents.run is not None:
             run = latents.run  # perhaps of another pipeline, or from before `to`: with this model and these options
             options = {**known_options(run.request, self._manager), **run.options}
@@ -332,6 +327,14 @@ class Pipeline:
         count, _, height, width = latents.tensor.shape
         factor = self._model.spec.latent_factor
         return Request(width=width * factor, height=height * factor, seed=seed, count=count)
+
+    def _latents(self, latents: Latents | torch.Tensor) -> Latents:
+        """The latents, of a shape that the model can have made. Raises RequestError."""
+        latents = Latents(latents) if isinstance(latents, torch.Tensor) else latents
+        channels, shape = self._model.spec.latent_channels, list(latents.tensor.shape)
+        if len(shape) != 4 or shape[1] != channels or 0 in shape:
+            raise RequestError(f"latents of {self._model.name!r} are [B, {channels}, H, W], not {shape}")
+        return latents
 
     def _continuing(self, request: Request, latents: Latents) -> Request:
         """The request with the size and the seeds of the latents that it goes on from. Raises RequestError."""

@@ -194,6 +194,13 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
     for entry in (sampler, source, manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]):
         entry.load()  # what is not there, or cannot be imported, is an error now and not when its stage comes
     spec = sampling_spec(spec, request.prediction, request.zero_terminal_snr, request.flow_shift)
+    sigmas = _sigmas(request, sampler, spec, manager)
+    if not sigmas and init_image is None and draft.latents is None:
+        raise RequestError(
+            f"start_step is {request.start_step}, but there are no more steps than that, and nothing to keep: begin "
+            "earlier, or give latents (pipe.sample) or an init_image"
+        )
+    draft.warnings.extend(_doubts(request, spec))
     draft.request = request.replace(seed=None, seeds=tuple(draft.seeds), count=1)
     return Plan(
         draft=draft,
@@ -201,20 +208,27 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
         sampler_options=sampler.check_options(request.sampler_options),
         noise_options=source.check_options(request.noise_options),
         shared_noise=source.shared,
-        sigmas=_sigmas(request, sampler, spec, manager),
+        sigmas=sigmas,
         spec=spec,
         init_image=init_image,
         mask=mask,
     )
 
 
+def _doubts(request: Request, spec: ModelSpec) -> Iterator[str]:
+    """What can be done, and is hardly meant."""
+    if request.zero_terminal_snr and spec.prediction == "eps":
+        yield (
+            "zero_terminal_snr with a model that predicts eps: at the first step it can say nothing of the picture; "
+            'models trained for this predict v (prediction="v")'
+        )
+    if request.variation_seed is not None and request.variation_strength == 0:
+        yield "variation_seed without variation_strength changes nothing"
+
+
 def _sigmas(request: Request, sampler: SamplerEntry, spec: ModelSpec, manager: Manager) -> tuple[float, ...]:
     """The sigmas of the steps that the request asks for; empty where there are none to take."""
-    if request.sigmas is not None:
-        sigmas = request.sigmas
-        check_sigmas(sigmas)
-    else:
-        sigmas = _scheduled(request, sampler, spec, manager)
+    sigmas = _scheduled(request, sampler, spec, manager) if request.sigmas is None else request.sigmas
     return step_range(sigmas, request.start_step, request.end_step, leftover_noise=request.leftover_noise)
 
 

@@ -2,7 +2,8 @@
 
 The virtual Brownian tree of Li et al., "Scalable Gradients for Stochastic Differential Equations" (AISTATS 2020,
 arXiv:2001.01328), with the splitting of seeds that the library torchsde chose, so that these are the numbers of its
-`BrownianTree`, but for the last bit here and there. k-diffusion's SDE samplers, and through them ComfyUI's and AUTOMATIC1111's, draw from it.
+`BrownianTree`, but for the last bit here and there. k-diffusion's SDE samplers, and through them ComfyUI's and
+AUTOMATIC1111's, draw from it.
 """
 
 from __future__ import annotations

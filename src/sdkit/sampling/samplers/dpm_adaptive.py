@@ -107,7 +107,8 @@ class _Lane:
             way = ancestral_step_above(run.end, alpha_of(run.denoise), sigma, sigma_next, run.eta)
             # After a rejection, this is known already: evaluated again, so that the count is that of the custom.
             prediction = run.denoise(self.x, sigma)
-            x, x_low = dpm_solver_step(run.denoise, self.x, prediction, sigma, way.sigma_down, run.order)
+            t, t_down = -math.log(sigma), -math.log(way.sigma_down)
+            x, x_low = dpm_solver_step(run.denoise, self.x, prediction, t, t_down, run.order)
             error = self._error(x, x_low)
             if not math.isfinite(error):
                 raise NonFiniteError(

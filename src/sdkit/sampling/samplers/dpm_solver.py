@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import torch
+
+from sdkit.rounding import float32, ramp32
 from sdkit.sampling.alpha import Alpha, alpha_of
-from sdkit.sampling.samplers.maths import Ancestral, ancestral_step, ddim_step, phi, renoise, to_d
-from sdkit.types import Step
+from sdkit.sampling.samplers.maths import Ancestral, ancestral_step, ddim_step, renoise, to_d
+from sdkit.types import Denoiser, Noise, Prediction, Step
 
-if TYPE_CHECKING:
-    import torch
 
-    from sdkit.types import Denoiser, Noise, Prediction
+class Arithmetic(NamedTuple):
+    """How a step's scalars are computed: how the result of each operation is rounded, and the functions that need it."""
+
+    rounded: Callable[[float], float]
+    exp: Callable[[float], float]
+    expm1: Callable[[float], float]
+    log: Callable[[float], float]
+
+
+def _of_torch(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[float], float]:
+    """A function as torch has it in float32 on the processor, which is one unit off in the last place now and then."""
+    return lambda number: function(torch.tensor(number, dtype=torch.float32, device="cpu")).item()
+
+
+DOUBLE = Arithmetic(float, math.exp, math.expm1, math.log)
+SINGLE = Arithmetic(float32, _of_torch(torch.exp), _of_torch(torch.expm1), _of_torch(torch.log))
 
 
 class Pair(NamedTuple):
@@ -24,28 +40,46 @@ class Pair(NamedTuple):
 
 
 def dpm_solver_step(
-    denoise: Denoiser, x: torch.Tensor, prediction: Prediction, sigma: float, sigma_next: float, order: int
+    denoise: Denoiser,
+    x: torch.Tensor,
+    prediction: Prediction,
+    t: float,
+    t_next: float,
+    order: int,
+    arithmetic: Arithmetic = DOUBLE,
 ) -> Pair:
     """A step of DPM-Solver-1, -2 or -3 (Lu et al., arXiv:2206.00927): `order` evaluations, `prediction` among them.
 
-    Both sigmas above 0. Deviation: steps are in −log σ for flow models, too, in place of log(α/σ), where the path is
-    the same. Of order 1, `x_low` is x as it was.
+    From t to t_next, both −log σ, by coefficients that are computed in `arithmetic`. Deviation: steps are in −log σ for
+    flow models, too, in place of log(α/σ), where the path is the same. Of order 1, `x_low` is x as it was.
     """
-    h, d = math.log(sigma / sigma_next), to_d(x, sigma, prediction.denoised)
-    first = ddim_step(x, prediction.denoised, sigma, sigma_next)
+    rounded, exp, expm1, _ = arithmetic
+
+    def sigma_at(t: float) -> float:
+        return exp(-t)
+
+    def bend(h: float) -> float:
+        """expm1(h)/h − 1, about h/2: the share of a step that its slope's change counts for."""
+        return rounded(rounded(expm1(h) / h) - 1) if h else 0.0
+
+    h, sigma_next, d = rounded(t_next - t), sigma_at(t_next), to_d(x, sigma_at(t), prediction.denoised)
+    first = x - d * rounded(sigma_next * expm1(h))
     if order == 1:
         return Pair(first, x)
-    r = 1 / order  # where in the step the second evaluation is; a third one is at 2r
-    sigma_r = sigma * math.exp(-r * h)
-    x_r = ddim_step(x, prediction.denoised, sigma, sigma_r)
+    r, r2 = rounded(1 / order), rounded(2 / order)  # where in the step the second evaluation is, and a third one
+    h_r = rounded(r * h)
+    sigma_r = sigma_at(rounded(t + h_r))
+    x_r = x - d * rounded(sigma_r * expm1(h_r))
     change = to_d(x_r, sigma_r, denoise(x_r, sigma_r).denoised) - d
-    second = first + change * ((sigma_next - sigma) / (2 * r))
+    scale = rounded(sigma_next / r2)
+    second = first - change * rounded(scale * expm1(h))
     if order == 2:
         return Pair(second, first)
-    sigma_2r = sigma * math.exp(-2 * r * h)
-    x_2r = ddim_step(x, prediction.denoised, sigma, sigma_2r) - change * (4 * r * h * phi(2, 2 * r * h) * sigma_2r)
+    h_2r = rounded(r2 * h)
+    sigma_2r = sigma_at(rounded(t + h_2r))
+    x_2r = x - d * rounded(sigma_2r * expm1(h_2r)) - change * rounded(2 * sigma_2r * bend(h_2r))
     change = to_d(x_2r, sigma_2r, denoise(x_2r, sigma_2r).denoised) - d
-    return Pair(first - change * (h * phi(2, h) * sigma_next / (2 * r)), second)
+    return Pair(first - change * rounded(scale * bend(h)), second)
 
 
 def dpm_fast(
@@ -66,22 +100,30 @@ def dpm_fast(
     sigma above 0: as is the custom, its noise stays in x where a final 0 is asked for, unless `denoise_to_zero`, which
     spends the last evaluation on it. From one sigma to 0 there is only that. Deviation: with eta, flow models get the
     noise that their α asks for, not that of α = 1.
+
+    Times and coefficients are float32's, operation by operation, as they are everywhere: expm1(h)/h − 1 cancels, so
+    that exact ones lead to an x that differs by up to 1e-5 of it.
     """
-    alpha, end, to_zero = alpha_of(denoise), sigmas[-1] or sigmas[-2], has_zero_step(sigmas, denoise_to_zero)
+    alpha, to_zero = alpha_of(denoise), has_zero_step(sigmas, denoise_to_zero)
+    first, last = sigmas[0], sigmas[-1] or sigmas[-2]
     orders = _orders(len(sigmas) - 1 - to_zero)
-    path = *(sigmas[0] * (end / sigmas[0]) ** (i / len(orders)) for i in range(len(orders))), end
-    names = *path[:-1], end if to_zero else sigmas[-1]
+    times = ramp32(-math.log(first), -math.log(last), len(orders) + 1)
+    path = [SINGLE.exp(-t) for t in times]
+    names = first, *path[1:-1], last if to_zero else sigmas[-1]
     for index, order in enumerate(orders):
         sigma, sigma_next = path[index : index + 2]
         prediction = denoise(x, sigma)
-        way = ancestral_step_above(end, alpha, sigma, sigma_next, eta)
-        x_down = dpm_solver_step(denoise, x, prediction, sigma, way.sigma_down, order).x
+        t_down, way = times[index + 1], Ancestral(sigma_next, 1.0, 0.0)
+        if eta:
+            way = ancestral_step_above(path[-1], alpha, sigma, sigma_next, eta)
+            t_down = min(times[-1], -SINGLE.log(way.sigma_down))
+        x_down = dpm_solver_step(denoise, x, prediction, times[index], t_down, order, SINGLE).x
         x_next = renoise(x_down, way, sigma, sigma_next, noise, s_noise)
-        step = Step(index, sigma, names[index + 1], x, prediction, x_next)
+        step = Step(index, names[index], names[index + 1], x, prediction, x_next)
         yield step
         x = step.x
     if to_zero:
-        yield zero_step(denoise, x, len(orders), end)
+        yield zero_step(denoise, x, len(orders), last)
 
 
 def has_zero_step(sigmas: tuple[float, ...], denoise_to_zero: bool) -> bool:
