@@ -20,9 +20,10 @@ from sdkit.sampling import (
     with_alpha,
     zero_terminal_snr,
 )
-from sdkit.sigmas import distilled_sigmas
+from sdkit.sampling.schedules import normal as even_timesteps
+from sdkit.sigmas import distilled_sigmas, scaled_linear_sigmas
 from sdkit.testing.denoisers import ConstantDenoiser
-from sdkit.types import Prediction, PredictionType
+from sdkit.types import Prediction, PredictionType, ScheduleParams
 from tests.sampling._figures import FOLDER, model_sigmas, spec
 
 FLOW = flow_sigmas()
@@ -197,3 +198,14 @@ def test_alpha_travels_with_the_denoiser() -> None:
     carrying = with_alpha(bare, parameterisation(spec("flow", FLOW)).alpha)
     assert alpha_of(carrying)(0.3) == 0.7
     assert torch.equal(carrying(normal(0), 1.0).denoised, torch.ones(2, 4, 3, 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("steps", [3, 19, 37, 55])
+def test_ties_between_timesteps_are_decided_in_float32(steps: int) -> None:
+    """A middle step of these schedules lies half-way between two timesteps."""
+    table = scaled_linear_sigmas()
+    logs = torch.tensor(table, dtype=torch.float64).log().float()
+    rules = Parameterisation("eps", table)
+    for sigma in even_timesteps(steps, ScheduleParams(table, table[0], table[-1]))[:-1]:
+        nearest = (torch.tensor(sigma, dtype=torch.float32).log() - logs).abs().argmin()
+        assert rules.timestep(sigma) == int(nearest)

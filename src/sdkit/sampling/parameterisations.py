@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError, SamplingError
-from sdkit.rounding import float32
+from sdkit.rounding import float32, log32
 from sdkit.sigmas import flow_sigmas, sigma_at, sigma_at_time
 from sdkit.sigmas import zero_terminal_snr as stretched
 
@@ -41,7 +41,7 @@ class Parameterisation:
     _log_sigmas: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_log_sigmas", tuple(math.log(sigma) for sigma in self.sigmas))
+        object.__setattr__(self, "_log_sigmas", tuple(map(log32, self.sigmas)))
 
     @property
     def sigma_min(self) -> float:
@@ -67,12 +67,14 @@ class Parameterisation:
         return float((self._nearest(sigma) + 1) * self.stride - 1)
 
     def _nearest(self, sigma: float) -> int:
+        """The index of the nearest sigma. A schedule's sigmas may lie half-way between two, to the last digit: float32
+        decides, as it does in other programs."""
         if sigma <= self.sigma_min:
             return 0
-        above = bisect_left(self._log_sigmas, log := math.log(sigma))
-        if above == len(self._log_sigmas):
-            return above - 1
-        nearer_above = self._log_sigmas[above] - log < log - self._log_sigmas[above - 1]
+        above = bisect_left(self._log_sigmas, log := log32(sigma))
+        if above in (0, len(self._log_sigmas)):
+            return max(above - 1, 0)
+        nearer_above = float32(self._log_sigmas[above] - log) < float32(log - self._log_sigmas[above - 1])
         return above if nearer_above else above - 1
 
     def scale_input(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
