@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 
@@ -15,7 +15,7 @@ from sdkit.types import Denoiser, Noise, Prediction, Step
 
 
 class Arithmetic(NamedTuple):
-    """How a step's scalars are computed: how the result of each operation is rounded, and the functions that need it."""
+    """How a step's scalars are computed: how the result of each operation is rounded, and the functions."""
 
     rounded: Callable[[float], float]
     exp: Callable[[float], float]
@@ -25,7 +25,13 @@ class Arithmetic(NamedTuple):
 
 def _of_torch(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[float], float]:
     """A function as torch has it in float32 on the processor, which is one unit off in the last place now and then."""
-    return lambda number: function(torch.tensor(number, dtype=torch.float32, device="cpu")).item()
+
+    def at(number: float) -> float:
+        made = function(torch.tensor([number], dtype=torch.float32, device="cpu"))
+        values = cast("list[float]", made.tolist())  # pyright: ignore[reportUnknownMemberType]  # untyped in torch
+        return values[0]
+
+    return at
 
 
 DOUBLE = Arithmetic(float, math.exp, math.expm1, math.log)
@@ -102,7 +108,7 @@ def dpm_fast(
     noise that their α asks for, not that of α = 1.
 
     Times and coefficients are float32's, operation by operation, as they are everywhere: expm1(h)/h − 1 cancels, so
-    that exact ones lead to an x that differs by up to 1e-5 of it.
+    that exact ones lead to an x that differs by up to 1e-5 of it. x keeps its dtype.
     """
     alpha, to_zero = alpha_of(denoise), has_zero_step(sigmas, denoise_to_zero)
     first, last = sigmas[0], sigmas[-1] or sigmas[-2]
@@ -115,8 +121,7 @@ def dpm_fast(
         prediction = denoise(x, sigma)
         t_down, way = times[index + 1], Ancestral(sigma_next, 1.0, 0.0)
         if eta:
-            way = ancestral_step_above(path[-1], alpha, sigma, sigma_next, eta)
-            t_down = min(times[-1], -SINGLE.log(way.sigma_down))
+            t_down, way = _ancestral_step_single(alpha, sigma, sigma_next, times[-1], eta)
         x_down = dpm_solver_step(denoise, x, prediction, times[index], t_down, order, SINGLE).x
         x_next = renoise(x_down, way, sigma, sigma_next, noise, s_noise)
         step = Step(index, names[index], names[index + 1], x, prediction, x_next)
@@ -124,6 +129,23 @@ def dpm_fast(
         x = step.x
     if to_zero:
         yield zero_step(denoise, x, len(orders), last)
+
+
+def _ancestral_step_single(
+    alpha: Alpha, sigma: float, sigma_next: float, t_end: float, eta: float
+) -> tuple[float, Ancestral]:
+    """`ancestral_step_above` in float32, with the −log σ that it leads down to; of flow models only this is rounded."""
+    if alpha(sigma_next) != 1.0:
+        way = ancestral_step_above(SINGLE.exp(-t_end), alpha, sigma, sigma_next, eta)
+        return min(t_end, -SINGLE.log(way.sigma_down)), way
+    square, square_next = float32(sigma * sigma), float32(sigma_next * sigma_next)
+    share = float32(float32(square_next * float32(square - square_next)) / square)
+    renewed = min(sigma_next, float32(float32(eta) * float32(math.sqrt(share))))
+    down = float32(math.sqrt(float32(square_next - float32(renewed * renewed))))
+    t_down = min(t_end, -SINGLE.log(down)) if down > 0 else t_end
+    sigma_down = SINGLE.exp(-t_down)
+    sigma_up = float32(math.sqrt(max(0.0, float32(square_next - float32(sigma_down * sigma_down)))))
+    return t_down, Ancestral(sigma_down, 1.0, sigma_up)
 
 
 def has_zero_step(sigmas: tuple[float, ...], denoise_to_zero: bool) -> bool:
