@@ -11,13 +11,16 @@ import torch
 from training.clip import ClipRecipe, load_clip, train_clip
 from training.export import write
 from training.latents import CacheRecipe, build_cache, folded_vae
+from training.loras import LoraRecipe, load_lora, train_lora, write_lora
 from training.parallel import run_parallel
 from training.state import state_folder
+from training.styles import STYLES
 from training.unet import UNetRecipe, load_unet, train_unet
 from training.vae import VaeRecipe, train_vae
 
-STAGES = ("clip", "vae", "cache", "unet", "export")
+STAGES = ("clip", "vae", "cache", "unet", "export", "loras")
 RECIPES = (ClipRecipe(), VaeRecipe(), CacheRecipe(), UNetRecipe())
+LORAS = Path("examples/loras")
 
 
 def run(stage: str, folder: Path, out: Path, processes: int, threads: int) -> None:
@@ -33,6 +36,11 @@ def run(stage: str, folder: Path, out: Path, processes: int, threads: int) -> No
             run_parallel(partial(build_cache, folder, cache), processes, threads)
         case "unet":
             run_parallel(partial(train_unet, folder, unet), processes, threads)
+        case "loras":
+            for recipe in map(LoraRecipe, STYLES):
+                train_lora(folder, recipe)
+                size = write_lora(LORAS / f"{recipe.style}.safetensors", load_lora(folder, recipe.style), recipe)
+                print(f"{recipe.style}: {size / 1e3:.0f} kB")
         case _:
             recipe = {type(part).__name__: asdict(part) for part in RECIPES}
             size = write(out, load_clip(folder), folded_vae(folder), load_unet(folder), recipe)

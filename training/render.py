@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.shapes import REACH, TILE, atlas, tile_of
+from training.styles import Style, filled
 from training.world import COLOURS, Scene
 
 SIDE = 128
@@ -15,8 +16,8 @@ SIDE = 128
 class Renderer:
     """Draws scenes by sampling distance templates; one instance holds the template atlas (about 10 MB)."""
 
-    def __init__(self) -> None:
-        self.atlas = atlas()
+    def __init__(self, style: Style = filled) -> None:
+        self.style, self.atlas = style, atlas()
         self.palette = {name: torch.tensor(rgb) / 255 for name, rgb in COLOURS.items()}
 
     def __call__(
@@ -34,12 +35,13 @@ class Renderer:
             numbers = torch.tensor([(t.x, t.y, t.radius, t.angle) for t in things])
             x, y, radius, angle = numbers[:, :, None, None].unbind(1)
             dx = ((corner[rows, 1, None, None] + steps[None, None, :]) / side - x) / radius
-            dy = ((corner[rows, 0, None, None] + steps[None, :, None]) / side - y) / radius
+            down = corner[rows, 0, None, None] + steps[None, :, None]
+            dy = (down / side - y) / radius
             cos, sin = angle.cos(), angle.sin()
             distance = self._sample(
                 cos * dx + sin * dy, cos * dy - sin * dx, [tile_of(t.shape, t.pose) for t in things]
             )
-            cover = (0.5 - distance * radius * side).clamp(0, 1)[:, None]
+            cover = self.style(distance * radius * side, down, radius * side)[:, None]
             colour = torch.stack([self.palette[t.colour] for t in things])[:, :, None, None]
             image[rows] = torch.lerp(image[rows], colour.expand(-1, -1, span, span), cover)
         return image
