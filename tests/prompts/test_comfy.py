@@ -49,7 +49,8 @@ def test_weights_are_the_references(text: str, expected: list[tuple[str, float]]
         (r"(\(red\):1.2)", [("(red)", 1.2)]),
         (r"(a\)b)", [("a)b", 1.1)]),
         (r"back\slash \\(b)", [(r"back\slash \(b)", 1)]),
-        ("embedding:x and (embedding:y:1.2)", [("embedding:x and ", 1), ("embedding:y", 1.2)]),
+        ("embedding:x and (embedding:y:1.2)", [("embedding:x", 1), (" and ", 1), ("embedding:y", 1.2)]),
+        ("<lora:x:1> BREAK", [("<lora:x:1> BREAK", 1)]),
         ("(:1.5)", [(":1.5", 1.1)]),
         ("(a:)", [("a:", 1.1)]),
         ("(a:nan)", [("a:nan", 1.1)]),
@@ -70,6 +71,22 @@ def test_weights_are_the_references(text: str, expected: list[tuple[str, float]]
 )
 def test_rules(text: str, expected: list[tuple[str, float]]) -> None:
     assert pieces(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rest"),
+    [
+        ("a photo of (embedding:refti:1.2), sharp", ["refti"], ["a photo of ", ", sharp"]),
+        ("embedding:refti, bad", ["refti"], [", bad"]),
+        ("a embedding:sub/x.pt embedding:y,, z", ["sub/x.pt", "y"], ["a", ",, z"]),
+        ("a\nembedding: x", ["x"], ["a"]),
+        ("xembedding:a embedding:", [], ["xembedding:a embedding:"]),
+    ],
+)
+def test_inversions_are_segments_of_their_own(text: str, names: list[str], rest: list[str]) -> None:
+    segments = comfy(text).segments
+    assert [segment.inversion for segment in segments if segment.inversion] == names
+    assert [segment.text for segment in segments if not segment.inversion] == rest
 
 
 def told_plainly(text: str, weight: float = 1.0) -> list[tuple[str, float]]:

@@ -10,7 +10,7 @@ from sdkit.types import Prompt, Segment
 
 
 def test_public_names() -> None:
-    assert prompts.__all__ == ["PromptSyntax", "comfy", "plain"]
+    assert prompts.__all__ == ["PromptSyntax", "Span", "a1111", "at_step", "comfy", "plain", "spans"]
 
 
 @pytest.mark.parametrize("text", ["", "a cat", "  (a:1.3) \\(b\\) [c]\n\tBREAK é東🚀 "])

@@ -7,8 +7,10 @@ r"""ComfyUI's prompt syntax: weights by parentheses.
     a (red:1.3) car           red has the weight 1.3, whatever stands around it
     (a (red:1.2) car:0.8)     a, car: 0.8; red: 1.2
     a \(red\) car             parentheses as text
+    a embedding:name car      the textual inversion of that name, at the beginning or after a blank; it ends at the next
+                              blank, and commas at its end are not part of it
 
-Brackets, `|`, BREAK and AND are text. A parenthesis without a partner is text, too, as follows:
+Brackets, `|`, BREAK, AND and `<lora:…>` are text. A parenthesis without a partner is text, too, as follows:
 
 - One that closes nothing is text, and takes the next opening one for its partner, which so becomes text as well.
 - One that nothing closes is text with all that follows it, weights included: `a (red (old) car` is weighed nowhere. But
@@ -34,6 +36,7 @@ survives."""
 
 _MARK = re.compile(r"(?<!\\)[()]|:")
 _ESCAPED = re.compile(r"\\([()])")
+_INVERSION = re.compile(r"(?:^|[ \n])embedding:\s*([^\s,][^\s]*)")
 
 
 def comfy(text: str) -> Prompt:
@@ -47,7 +50,7 @@ def comfy(text: str) -> Prompt:
     tail = marks.open.popleft() if marks.open else len(text)
     _add_balanced(text, 0, tail, 1.0, marks, segments)
     _add_unclosed(text, tail, marks, segments)
-    return Prompt(text, tuple(segments) or (Segment(""),))
+    return Prompt(text, tuple(segments) or (Segment(""),), "comfy")
 
 
 @dataclass
@@ -137,8 +140,17 @@ def _add_unclosed(text: str, start: int, marks: _Marks, segments: list[Segment])
 
 
 def _add(text: str, start: int, end: int, weight: float, segments: list[Segment]) -> None:
-    if start < end:
-        segments.append(Segment(_ESCAPED.sub(r"\1", text[start:end]), weight))
+    if start >= end:
+        return
+    piece, position = _ESCAPED.sub(r"\1", text[start:end]), 0
+    for found in _INVERSION.finditer(piece):
+        name = found[1].rstrip(",")
+        if found.start() > position:
+            segments.append(Segment(piece[position : found.start()], weight))
+        segments.append(Segment(f"embedding:{name}", weight, inversion=name))
+        position = found.end() - (len(found[1]) - len(name))
+    if position < len(piece):
+        segments.append(Segment(piece[position:], weight))
 
 
 def _bounded(weight: float) -> float:

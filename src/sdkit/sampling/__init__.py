@@ -12,6 +12,17 @@ from sdkit.sigmas import flow_sigmas, scaled_linear_sigmas, zero_terminal_snr
 
 if TYPE_CHECKING:
     from sdkit.sampling.alpha import Alpha, alpha_of, with_alpha
+    from sdkit.sampling.conditioning import (
+        average,
+        combine,
+        compose,
+        concat,
+        with_area,
+        with_mask,
+        with_range,
+        with_strength,
+        zero_out,
+    )
     from sdkit.sampling.evaluate import make_evaluate, stack_embeddings
     from sdkit.sampling.guidance import cfg
     from sdkit.sampling.noise.brownian import BrownianNoise
@@ -57,9 +68,13 @@ __all__ = [
     "VpOptions",
     "alpha_of",
     "ancestral_step",
+    "average",
     "cfg",
     "check_sigmas",
     "churn",
+    "combine",
+    "compose",
+    "concat",
     "ddim_step",
     "flip_sigmas",
     "flow_sigmas",
@@ -78,7 +93,12 @@ __all__ = [
     "step_range",
     "to_d",
     "with_alpha",
+    "with_area",
+    "with_mask",
     "with_noise_offset",
+    "with_range",
+    "with_strength",
+    "zero_out",
     "zero_terminal_snr",
 ]
 
@@ -107,6 +127,15 @@ _HOMES = {
     "ddim_step": "samplers.maths",
     "flip_sigmas": "schedules",
     "join_sigmas": "schedules",
+    "average": "conditioning",
+    "combine": "conditioning",
+    "compose": "conditioning",
+    "concat": "conditioning",
+    "with_area": "conditioning",
+    "with_mask": "conditioning",
+    "with_range": "conditioning",
+    "with_strength": "conditioning",
+    "zero_out": "conditioning",
     "make_evaluate": "evaluate",
     "noise_for": "noise.of_run",
     "parameterisation": "parameterisations",

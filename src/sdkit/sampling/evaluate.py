@@ -1,20 +1,22 @@
 """Evaluating the model: several branches of the conditioning in one batched call, as denoised latents per branch.
 
-What depends on the conditioning alone (rows expanded to the batch, contexts repeated to one length and concatenated) is
-prepared once per set of branches and kept for the run, not made anew in every step.
+What depends on the conditioning alone (which embeddings count at a sigma, rows expanded to the batch, contexts repeated
+to one length and concatenated, the weight of each place) is prepared once per set of branches and kept for the run, not
+made anew in every step.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from sdkit.errors import RequestError, SamplingError
-from sdkit.types import Embedding
+from sdkit.sampling.places import Place, Placed, lay_out, part_of, weights_of
+from sdkit.types import Embedding, SizeConditioning
 
 if TYPE_CHECKING:
     from sdkit.sampling.parameterisations import Parameterisation
@@ -23,74 +25,148 @@ if TYPE_CHECKING:
 MOST_REPEATS = 4
 """How often a context may be repeated to reach a common length. Beyond it two calls are cheaper than one long one."""
 
+SIGMA_SLACK = 1e-5
+"""Relative. The ends of a range are often sigmas of the schedule, which other roundings must not push out of it."""
+
 
 def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, conditioning: Conditioning) -> Evaluate:
     """Bind a model and a conditioning: `evaluate(x, sigma, names)` → denoised latents, `[B, C, h, w]`, by branch name.
 
-    Names are "positive" and "negative"; they are evaluated in the order given. A branch of several embeddings is their
-    mean, weighted by `strength`. Contexts of different lengths are repeated to their least common multiple, which does
-    not change cross-attention, if no context is repeated more than four times; else they go in separate calls. Raises
-    SamplingError for an unknown branch, an empty one, or embeddings whose rows do not fit the batch.
+    Names are "positive" and "negative"; they are evaluated in the order given. A branch of several embeddings is, in
+    every place, Σ strength·prediction / Σ strength over those that count there at this sigma, and 0 where none does;
+    `sdkit.sampling.places` says how much each of them counts where. One that belongs to both branches is evaluated
+    once. Contexts of different lengths are repeated to their least common multiple, which does not change
+    cross-attention, if no context is repeated more than four times; else they go in separate calls.
+
+    Raises SamplingError for an unknown branch, an empty one, or embeddings whose rows do not fit the batch.
     """
-    branches = {"positive": conditioning.positive, "negative": conditioning.negative}
-    plans: dict[tuple[tuple[str, ...], int], tuple[_Call, ...]] = {}
+    layouts: dict[tuple[int, ...], _Layout] = {}
 
     def evaluate(x: torch.Tensor, sigma: float, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        batch = x.shape[0]
-        calls = plans.get((names, batch))
-        if calls is None:
-            calls = plans[names, batch] = _plan(branches, names, batch)
+        shape = tuple(x.shape)
+        layout = layouts.get(shape)
+        if layout is None:
+            layout = layouts[shape] = _Layout(conditioning, x, model.spec.latent_factor)
+        calls = layout.calls(names, sigma)
         scaled, timestep = parameterisation.scale_input(x, sigma), parameterisation.timestep(sigma)
         sums: dict[str, torch.Tensor] = {}
         for call in calls:
-            n = len(call.shares)
-            output = model.predict(scaled.repeat(n, 1, 1, 1) if n > 1 else scaled, timestep, call.embedding)
-            denoised = parameterisation.denoised(x, output.view(n, *x.shape), sigma)
-            for (name, share), whole in zip(call.shares, denoised, strict=True):
-                part = whole if share == 1.0 else whole * share
-                sums[name] = sums[name] + part if name in sums else part
+            n, noisy = len(call.shares), part_of(x, call.place)
+            rows = part_of(scaled, call.place)
+            output = model.predict(rows.repeat(n, 1, 1, 1) if n > 1 else rows, timestep, call.embedding)
+            denoised = parameterisation.denoised(noisy, output.view(n, *noisy.shape), sigma)
+            for shares, whole in zip(call.shares, denoised, strict=True):
+                for name, share in shares:
+                    part = whole if share is None else whole * share
+                    if call.place is not None:
+                        part = _within(part, call.place, x)
+                    sums[name] = sums[name] + part if name in sums else part
+        for name in names:
+            if name not in sums:
+                sums[name] = torch.zeros_like(x)
         return sums
 
     return evaluate
 
 
+Share = float | torch.Tensor | None
+"""How much an embedding counts in a branch: everywhere alike, by place `[1 or B, 1, h, w]`, or, None, alone."""
+
+
 @dataclass(frozen=True, eq=False)
-class _Call:
-    """One call of the model: embeddings of the same length, stacked, and which share of which branch each one is."""
+class _Member:
+    """An embedding to evaluate in a place, and its share of each branch that it belongs to."""
 
     embedding: Embedding
-    shares: tuple[tuple[str, float], ...]
+    place: Place | None
+    shares: list[tuple[str, Share]]
 
 
-def _plan(branches: dict[str, tuple[Embedding, ...]], names: tuple[str, ...], batch: int) -> tuple[_Call, ...]:
-    groups: list[list[tuple[str, float, Embedding]]] = []
-    for name in names:
-        for share, embedding in _shares(branches, name):
-            _check_rows(name, embedding, batch)
-            member = name, share, embedding
-            group = next((group for group in groups if _fits([e for _, _, e in group], embedding)), None)
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One call of the model: embeddings of one length, stacked, in one place; each one's shares of the branches."""
+
+    embedding: Embedding
+    place: Place | None
+    shares: tuple[tuple[tuple[str, Share], ...], ...]
+
+
+class _Layout:
+    """The calls for latents of one shape, prepared when they are first wanted."""
+
+    def __init__(self, conditioning: Conditioning, x: torch.Tensor, factor: int) -> None:
+        positive, negative = lay_out(conditioning.positive, conditioning.negative, x)
+        self._branches = {"positive": positive, "negative": negative}
+        self._ranged = [placed for branch in (positive, negative) for placed in branch if placed.embedding.sigmas]
+        self._whole = SizeConditioning(x.shape[-2] * factor, x.shape[-1] * factor)
+        self._like = x.new_empty(()).expand(x.shape)  # its shape, dtype and device, without holding on to it
+        self._plans: dict[tuple[object, ...], tuple[_Call, ...]] = {}
+
+    def calls(self, names: tuple[str, ...], sigma: float) -> tuple[_Call, ...]:
+        """What to ask the model for some branches at a sigma."""
+        key = names, tuple(_counts(placed.embedding, sigma) for placed in self._ranged)
+        calls = self._plans.get(key)
+        if calls is None:
+            calls = self._plans[key] = self._planned(names, sigma)
+        return calls
+
+    def _planned(self, names: tuple[str, ...], sigma: float) -> tuple[_Call, ...]:
+        members: dict[object, _Member] = {}
+        for name in names:
+            for placed, share in self._shares(name, sigma):
+                embedding, place = placed.embedding, placed.place
+                if place is not None and (place.height, place.width) == self._like.shape[-2:]:
+                    place = None
+                said = id(embedding.context), id(embedding.pooled), id(embedding.channels), embedding.size
+                member = members.setdefault((said, place), _Member(embedding, place, []))
+                member.shares.append((name, share))
+        groups: list[list[_Member]] = []
+        for member in members.values():
+            group = next((group for group in groups if _fits(group, member)), None)
             if group is None:
                 groups.append([member])
             else:
                 group.append(member)
-    return tuple(
-        _Call(stack_embeddings([e for _, _, e in group], batch), tuple((name, share) for name, share, _ in group))
-        for group in groups
-    )
+        return tuple(_call(group, len(self._like), self._whole) for group in groups)
+
+    def _shares(self, name: str, sigma: float) -> list[tuple[Placed, Share]]:
+        """What counts of a branch at a sigma, and which share of it each is."""
+        if name not in self._branches:
+            raise SamplingError(f"there is no branch {name!r} to evaluate; there are {', '.join(self._branches)}")
+        branch = self._branches[name]
+        if not branch:
+            raise SamplingError(f"the {name} branch has no embedding, or all their strengths are 0")
+        for placed in branch:
+            _check_rows(name, placed.embedding, len(self._like))
+        now = [placed for placed in branch if _counts(placed.embedding, sigma)]
+        if any(placed.place is not None or placed.mask is not None for placed in now):
+            return list(zip(now, weights_of(now, self._like), strict=True))
+        total = sum(placed.embedding.strength for placed in now)
+        if now and total == 0:
+            raise SamplingError(f"the strengths of the {name} branch's embeddings add up to 0")
+        strengths = [placed.embedding.strength for placed in now]
+        return [(placed, None if own == total else own / total) for placed, own in zip(now, strengths, strict=True)]
 
 
-def _shares(branches: dict[str, tuple[Embedding, ...]], name: str) -> list[tuple[float, Embedding]]:
-    if name not in branches:
-        raise SamplingError(f"there is no branch {name!r} to evaluate; there are {', '.join(branches)}")
-    embeddings = [embedding for embedding in branches[name] if embedding.strength != 0]
-    total = sum(embedding.strength for embedding in embeddings)
-    if not embeddings or total == 0:
-        raise SamplingError(f"the {name} branch has no embedding, or their strengths add up to 0")
-    return [(embedding.strength / total, embedding) for embedding in embeddings]
+def _counts(embedding: Embedding, sigma: float) -> bool:
+    if embedding.sigmas is None:
+        return True
+    highest, lowest = embedding.sigmas
+    return lowest * (1 - SIGMA_SLACK) <= sigma <= highest * (1 + SIGMA_SLACK)
+
+
+def _call(group: Sequence[_Member], batch: int, whole: SizeConditioning) -> _Call:
+    place = group[0].place
+    embedding = stack_embeddings([member.embedding for member in group], batch)
+    if place is not None:  # a part of a picture is told the whole picture's size, and shown its own part of the rest
+        channels = None if embedding.channels is None else part_of(embedding.channels, place)
+        embedding = replace(embedding, size=embedding.size or whole, channels=channels)
+    return _Call(embedding, place, tuple(tuple(member.shares) for member in group))
 
 
 def _check_rows(name: str, embedding: Embedding, batch: int) -> None:
-    for what, tensor in (("context", embedding.context), ("pooled", embedding.pooled)):
+    for what in ("context", "pooled", "mask", "channels"):
+        tensor = cast("torch.Tensor | None", getattr(embedding, what))
         if tensor is not None and tensor.shape[0] not in (1, batch):
             raise SamplingError(
                 f"the {name} branch has a {what} of shape {list(tensor.shape)}, but the batch is of {batch} images; "
@@ -98,19 +174,30 @@ def _check_rows(name: str, embedding: Embedding, batch: int) -> None:
             )
 
 
-def _fits(group: Sequence[Embedding], embedding: Embedding) -> bool:
-    first = group[0]
-    if first.context.shape[2:] != embedding.context.shape[2:] or (first.pooled is None) != (embedding.pooled is None):
+def _fits(group: Sequence[_Member], member: _Member) -> bool:
+    """Whether a member can go in the same call as a group."""
+    first, other = group[0].embedding, member.embedding
+    if group[0].place != member.place or first.size != other.size or first.context.shape[2:] != other.context.shape[2:]:
         return False
-    lengths = [member.context.shape[1] for member in (*group, embedding)]
+    if (first.pooled is None, first.channels is None) != (other.pooled is None, other.channels is None):
+        return False
+    lengths = [each.embedding.context.shape[1] for each in (*group, member)]
     return math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
 
 
+def _within(part: torch.Tensor, place: Place, x: torch.Tensor) -> torch.Tensor:
+    """A part of the latents in its place, 0 around it."""
+    whole = torch.zeros_like(x)
+    part_of(whole, place).copy_(part)
+    return whole
+
+
 def stack_embeddings(embeddings: Sequence[Embedding], batch: int = 1) -> Embedding:
-    """Several embeddings as the rows of one, each expanded to `batch` rows: `[len(embeddings)·batch, T, C]`.
+    """Several embeddings as the rows of one, each expanded to `batch` rows: `[len(embeddings)·batch, T, C]`; pooled
+    vectors, size and further channels go along, and where and when they count does not.
 
     Contexts of different lengths are repeated to their least common multiple, which cross-attention does not notice.
-    Raises RequestError where that is more than four times the longest.
+    Raises RequestError where that is more than four times the longest, or where the pictures are of different sizes.
     """
     lengths = sorted({embedding.context.shape[1] for embedding in embeddings})
     length = math.lcm(*lengths)
@@ -119,8 +206,16 @@ def stack_embeddings(embeddings: Sequence[Embedding], batch: int = 1) -> Embeddi
             f"prompts of {' and '.join(map(str, lengths))} tokens cannot share a batch: their lengths have no small "
             "common multiple; use batch_size=1, or prompts of similar length"
         )
+    size = embeddings[0].size
+    if any(embedding.size != size for embedding in embeddings):
+        raise RequestError("prompts for pictures of different sizes cannot share a batch; use batch_size=1")
     contexts = [e.context.repeat(1, length // e.context.shape[1], 1).expand(batch, -1, -1) for e in embeddings]
     pooled = [e.pooled.expand(batch, -1) for e in embeddings if e.pooled is not None]
-    if len(embeddings) == 1:
-        return Embedding(contexts[0], pooled[0] if pooled else None)
-    return Embedding(torch.cat(contexts), torch.cat(pooled) if pooled else None)
+    channels = [e.channels.expand(batch, -1, -1, -1) for e in embeddings if e.channels is not None]
+    return Embedding(
+        _rows(contexts), _rows(pooled) if pooled else None, size=size, channels=_rows(channels) if channels else None
+    )
+
+
+def _rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
