@@ -8,6 +8,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 PIP_ARGS ?=
 # More arguments for pytest: `make test PYTEST_ARGS="-x -k sampling"`.
 PYTEST_ARGS ?=
+# Figures of other implementations, and the generated full-size weights, outside the repository: see tests/parity.
+PARITY_FIGURES ?=
+PARITY_WEIGHTS ?=
 # How many tests run at once, each on one core: torch's threads would only fight over the cores.
 JOBS ?= 2
 
@@ -22,7 +25,7 @@ CORE := .venv/core-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' 
 FULL := .venv/full-$(shell cat pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint docs bench train-tiny constraints clean
+.PHONY: help setup demo test quick parity lint docs bench train-tiny constraints clean
 
 help:  ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -66,6 +69,10 @@ lint: $(FULL)  ## style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+parity: $(FULL)  ## compare with figures made with full-size weights; PARITY_FIGURES and PARITY_WEIGHTS name their folders
+	@SDKIT_PARITY_FIGURES="$(PARITY_FIGURES)" SDKIT_PARITY_WEIGHTS="$(PARITY_WEIGHTS)" \
+	$(BIN)/python -m pytest -m parity tests/parity $(PYTEST_ARGS)
 
 docs: $(FULL)  ## build the site into docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html

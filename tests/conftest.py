@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
 
 from tests._offline import cut_network
 
 
 def pytest_configure() -> None:
     """Before anything is collected, so that imports are under it, too; child processes inherit the environment."""
-    for name in [name for name in os.environ if name.startswith("SDKIT_")]:
+    ours = [name for name in os.environ if name.startswith("SDKIT_") and not name.startswith("SDKIT_PARITY_")]
+    for name in ours:
         del os.environ[name]
     os.environ["SDKIT_CONFIG"] = os.devnull  # an empty settings file
+    cache = tempfile.TemporaryDirectory(prefix="sdkit-cache-")
+    atexit.register(cache.cleanup)
+    os.environ["SDKIT_CACHE"] = cache.name
     os.environ["HF_HUB_OFFLINE"] = "1"
     cut_network()

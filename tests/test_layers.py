@@ -22,6 +22,7 @@ PINNED = (
     "sdkit.graph",
     "sdkit.images",
     "sdkit.models",
+    "sdkit.models.lora",
     "sdkit.names",
     "sdkit.plugins",
     "sdkit.prompts",

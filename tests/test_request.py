@@ -170,7 +170,7 @@ def test_json_and_back(picture: Path) -> None:
 def test_keyword_types_are_the_fields() -> None:
     typed, fields = get_type_hints(RequestFields), Request.model_fields
     assert list(typed) == [name for name in fields if name != "prompt"]
-    loose = {"seeds", "sigmas", "init_image", "mask"}  # more is accepted than is kept
+    loose = {"seeds", "sigmas", "loras", "init_image", "mask"}  # more is accepted than is kept
     for name in set(typed) - loose:
         assert typed[name] == fields[name].annotation, name
 

@@ -9,7 +9,8 @@
     │   ├── ModelNotFoundError  no such file or model name                       (also a FileNotFoundError)
     │   ├── CheckpointError     the file cannot be read: truncated, hostile, not safetensors
     │   ├── UnknownModelError   the file reads well, but no family recognises it
-    │   └── WeightsError        weights are missing, or of the wrong shape
+    │   ├── WeightsError        weights are missing, or of the wrong shape
+    │   └── LoraKeyError        a LoRA does not fit the model
     ├── PluginError             a plugin is at fault
     │   ├── PluginLoadError     it could not be imported
     │   ├── PluginHookError     it implements a hook wrongly: misspelt, defaults, wrappers
@@ -135,6 +136,20 @@ class WeightsError(ModelError):
 
     What to do: the file is damaged or a partial export; the message names the keys. Get the complete file.
     """
+
+
+class LoraKeyError(ModelError):
+    """A LoRA has keys that match nothing in the model; `unused` are these keys.
+
+    Caught by: whoever lets users combine models and LoRAs.
+
+    What to do: use a LoRA that was made for the model's family, which the message names where it can; if only a few
+    keys are left over, `LoraSpec(name, strict=False)` uses the others. A plugin may know the format: `sdkit-lycoris`.
+    """
+
+    def __init__(self, message: str, unused: Iterable[str] = ()) -> None:
+        self.unused = tuple(unused)
+        super().__init__(message)
 
 
 class PluginError(SdkitError):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from sdkit.images import Image
     from sdkit.models import CheckpointFile, ModelFamily
+    from sdkit.models.lora import LoraFormat
     from sdkit.prompts import PromptSyntax
     from sdkit.types import (
         BoundSampler,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Latents,
         MakeNoiseSource,
         NoiseKind,
+        Patch,
         Prediction,
         Prompt,
         Result,
@@ -147,6 +149,14 @@ class RegisterPromptSyntax(Protocol):
     def __call__(self, name: str, syntax: PromptSyntax | str, *, summary: str = "", override: bool = False) -> None: ...
 
 
+class RegisterLoraFormat(Protocol):
+    """`register("kohya", kohya)`: an object with `matches` and `convert`, see `sdkit.models.lora.LoraFormat`."""
+
+    def __call__(
+        self, name: str, lora_format: LoraFormat | str, *, summary: str = "", override: bool = False
+    ) -> None: ...
+
+
 class RegisterOptions(Protocol):
     """`register("wildcards", WildcardOptions)`: a pydantic model, filled from `Request.options["wildcards"]` and
     `--opt wildcards.folder=…`; read it in any hook by `run.option(WildcardOptions)`."""
@@ -182,6 +192,11 @@ def register_model_families(register: RegisterModelFamily) -> None:
 @hookspec
 def register_prompt_syntaxes(register: RegisterPromptSyntax) -> None:
     """Bring prompt syntaxes. Kind: collect."""
+
+
+@hookspec
+def register_lora_formats(register: RegisterLoraFormat) -> None:
+    """Bring LoRA formats: from the tensors of a file to changes of weights. Kind: collect."""
 
 
 @hookspec
@@ -249,6 +264,21 @@ def transform_prompt(plan: RunPlan) -> Callable[[str, int], str] | None:
 
     The function gets the text and the seed of the image that it is for, so that a picture depends on its own seed only.
     It is called for the prompt and the negative prompt of every image.
+    """
+
+
+@hookspec
+def patch_model(run: Run, model: DiffusionModel) -> Patch | tuple[Patch, ...] | None:
+    """Change weights for one run: the run gets a model of its own, which shares all other weights with `model`, and
+    `model` stays as it is. Kind: factory.
+
+    What it returns is no function, but a `Patch`, several, or None; the nearest plugin's patches are applied last.
+    Patched models are kept by the patches' keys, so that the same patches again take no time. ::
+
+        @sdkit.hookimpl
+        def patch_model(run, model):
+            name = "unet.out.2.bias"
+            return Patch(key="brighter", targets=frozenset({name}), apply=lambda name, bias: bias * 1.1)
     """
 
 

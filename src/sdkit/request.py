@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from sdkit.errors import ImageError, RequestError, nearest
 from sdkit.images import Image, picture_bytes, read_image
-from sdkit.types import PredictionType
+from sdkit.types import LoraInput, LoraSpec, PredictionType
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -22,6 +22,7 @@ MAX_SEED = 2**64 - 1
 MAX_SIDE = 16384
 MAX_STEPS = 1000
 MAX_COUNT = 10_000
+MAX_LORAS = 100
 DESCENDING = "14.6, 7, 3, 1, 0"
 
 
@@ -152,6 +153,8 @@ class Request(BaseModel):
     transform_prompts: bool = True
     """Whether plugins may change the prompts (wildcards, styles); off in the record of a picture whose prompts they
     changed."""
+    loras: tuple[LoraSpec, ...] = Field(default=(), max_length=MAX_LORAS)
+    """LoRAs that change the model: names or paths, `(name, strength)`, or `LoraSpec`."""
     init_image: ImageInput | None = None
     """Picture to start from (img2img): a path, an `sdkit.Image`, a Pillow image."""
     denoise: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
@@ -300,6 +303,7 @@ class RequestFields(TypedDict, total=False):
     clip_skip: int | None
     prompt_syntax: str
     transform_prompts: bool
+    loras: tuple[LoraInput, ...] | list[LoraInput]
     init_image: object
     denoise: float
     mask: object

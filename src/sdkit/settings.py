@@ -24,6 +24,7 @@ from pydantic_settings import (
 from sdkit.errors import SettingsError, nearest
 
 Names = Annotated[tuple[str, ...], NoDecode]
+Paths = Annotated[tuple[Path, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -32,7 +33,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SDKIT_", extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     models: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("sdkit", appauthor=False)) / "models")
-    """Folder of model files, with `checkpoints` in it."""
+    """Folder of model files, with `checkpoints`, `loras`, `vae`, `embeddings` … in it; ComfyUI's and A1111's trees will
+    do, and so will the folder of such a program."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` …"""
     dtype: str = "auto"
@@ -43,11 +45,26 @@ class Settings(BaseSettings):
     """Names of installed plugins never to import, comma-separated."""
     trace_hooks: bool = False
     """Print every hook call, tensors summarised, to standard error."""
+    pickles: bool = False
+    """Read pickled models (`.ckpt`, `.pt`, `.bin`), too, by torch's weights-only loader. Only files that you trust."""
+    more_models: Paths = ()
+    """Further folders like `models`, which are looked into after it, separated as in PATH."""
+    extra_model_paths: Paths = ()
+    """Files that name further folders in the form of ComfyUI's `extra_model_paths.yaml`, separated as in PATH."""
+    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("sdkit", appauthor=False)))
+    """Folder for what can be computed again, such as the hashes of model files."""
 
     @field_validator("plugins", "plugins_deny", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("more_models", "extra_model_paths", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(os.pathsep) if part.strip())
+        return value
 
     @classmethod
     def settings_customise_sources(

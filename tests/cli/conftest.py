@@ -33,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SDKIT_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("SDKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SDKIT_PLUGINS", "none")
     monkeypatch.setattr(sys, "path", list(sys.path))  # --plugin adds the current folder
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections.abc import Callable
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from sdkit import Image, Pipeline, Request
+from sdkit.builtin.commands.fields import parse_lora
 from sdkit.images import read_image, read_record
 from sdkit.testing import ToyModel
+from sdkit.types import LoraSpec
+from tests.models.lora._files import save_toy_lora
 
 from .conftest import Done
 
@@ -72,6 +76,21 @@ def recorded(file: Path) -> dict[str, object]:
 
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("detail", ("detail",)),
+        ("detail:0.8", ("detail", 0.8)),
+        ("sub/detail.safetensors:0.8:-1", ("sub/detail.safetensors", 0.8, -1.0)),
+        ("C:\\loras\\detail:1", ("C:\\loras\\detail", 1.0)),
+        ("a:0.1:0.2:0.3", ("a:0.1", 0.2, 0.3)),
+    ],
+)
+def test_loras_are_names_with_strengths(text: str, parsed: tuple[object, ...]) -> None:
+    assert parse_lora(text) == parsed
+
+
 OPTIONS: dict[str, tuple[list[str], object]] = {
     "negative_prompt": (["--negative", "red"], "red"),
     "width": (["--width", "48"], 48),
@@ -103,6 +122,7 @@ OPTIONS: dict[str, tuple[list[str], object]] = {
     "clip_skip": (["--clip-skip", "2"], 2),
     "prompt_syntax": (["--prompt-syntax", "comfy"], "comfy"),
     "transform_prompts": (["--no-transform-prompts"], False),
+    "loras": (["--lora", "tint.safetensors:0.5:0.25"], None),
     "init_image": (["--init-image", "start.png"], None),
     "denoise": (["--denoise", "0.5", "--init-image", "start.png"], 0.5),
     "mask": (["--mask", "mask.png", "--init-image", "start.png"], None),
@@ -126,6 +146,7 @@ def test_options_reach_the_request(sdkit: Run, here: Path, field: str) -> None:
         picture = Pipeline(ToyModel())("white", seed=1).images[0]
         picture.save(here / name)
     (here / "wild.py").write_text(WILD)
+    save_toy_lora(here / "tint.safetensors")
     options, expected = OPTIONS[field]
     done = sdkit("generate", "a red circle", "-o", "out.png", *options)
     assert (done.code, done.out) == (0, "out.png\n"), done.err
@@ -133,6 +154,10 @@ def test_options_reach_the_request(sdkit: Run, here: Path, field: str) -> None:
     assert record["prompt"] == "a red circle"
     if field == "seeds":
         assert record["seed"] == 12
+    elif field == "loras":
+        lora = LoraSpec.model_validate(record[field][0])  # pyright: ignore[reportIndexIssue] - JSON
+        assert (lora.name, lora.strengths) == ("tint.safetensors", (0.5, 0.25))
+        assert lora.sha256 == hashlib.sha256((here / "tint.safetensors").read_bytes()).hexdigest()
     elif field in ("init_image", "mask"):
         value = record[field]
         assert isinstance(value, dict)
@@ -371,7 +396,7 @@ def test_the_function_names_its_options_as_the_request_does() -> None:
     """So that nobody who reads both has to translate; the exceptions are shorter on the command line."""
     from sdkit.builtin.commands.generate import generate
 
-    shorter = {"negative_prompt": "negative", "options": "opt"}
+    shorter = {"negative_prompt": "negative", "loras": "lora", "options": "opt"}
     shorter |= {f"{name}_options": f"{name}_option" for name in ("sampler", "schedule", "noise")}
     parameters = set(inspect.signature(generate).parameters)
     assert {shorter.get(field, field) for field in Request.model_fields} <= parameters

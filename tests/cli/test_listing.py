@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from sdkit import Pipeline, __version__
 from sdkit.builtin.commands.tables import show_table
 from sdkit.errors import ModelNotFoundError
 from sdkit.models import embedded_checkpoint
+from sdkit.models.hashes import compute_hashes
 from sdkit.plugins import load_manager
 from sdkit.testing import ToyModel
 from sdkit.testing.models import random_checkpoint
@@ -216,13 +219,76 @@ def dreamy(tmp_path: Path, here: Path) -> Path:
 def test_models_are_listed_with_size_and_folder(sdkit: Run, tmp_path: Path, dreamy: Path) -> None:
     done = sdkit("models")
     assert (done.code, done.err) == (0, "")
-    assert ["sub/dreamy", f"{dreamy.stat().st_size / 1e6:,.1f} MB", str(dreamy)] in cells(done.out)
+    assert ["sub/dreamy", "sd1", f"{dreamy.stat().st_size / 1e6:,.1f} MB", str(dreamy)] in cells(done.out)
     assert f"model folder: {tmp_path / 'models'} (1 of them" in done.out
     listed = json.loads(sdkit("models", "--json").out)
     assert listed["folder"] == str(tmp_path / "models")
-    assert {"name": "sub/dreamy", "path": str(dreamy), "size": dreamy.stat().st_size, "embedded": False} in listed[
-        "models"
+    assert {
+        "name": "sub/dreamy",
+        "kind": "checkpoints",
+        "family": "sd1",
+        "path": str(dreamy),
+        "size": dreamy.stat().st_size,
+        "sha256": None,
+        "embedded": False,
+    } in listed["models"]
+
+
+def test_models_of_one_kind_with_hashes_and_duplicates(sdkit: Run, tmp_path: Path, dreamy: Path) -> None:
+    loras = tmp_path / "models" / "loras"
+    loras.mkdir()
+    path = save_lora(loras / "ink.safetensors", context=768)
+    shutil.copy(path, loras / "ink.pt")
+    done = sdkit("models", "--kind", "loras", "--hash")
+    assert (done.code, done.err) == (0, "")
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert ["ink", "sd1", "0.0 MB", digits[:10], str(path)] in cells(done.out)
+    assert "dreamy" not in done.out
+    assert f"loras: 'ink' is {path}; hidden by it: {loras / 'ink.pt'}" in done.out
+    listed = json.loads(sdkit("models", "--json").out)
+    assert [(model["kind"], model["sha256"]) for model in listed["models"] if not model["embedded"]] == [
+        ("checkpoints", None),
+        ("loras", digits),
     ]
+    assert listed["duplicates"] == {"loras": {"ink": [str(path), str(loras / "ink.pt")]}}
+    assert listed["folders"]["loras"] == [str(loras)]
+    done = sdkit("models", "--kind", "lora")
+    assert done.code == 2
+    assert "Did you mean 'loras'?" in done.err
+
+
+def test_inspect_says_what_a_lora_is_for_and_how_it_was_trained(sdkit: Run, tmp_path: Path, here: Path) -> None:
+    metadata = {
+        "ss_network_dim": "4",
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_tag_frequency": json.dumps({"10_zyx cat": {"cat": 30, "sofa": 2}}),
+    }
+    loras = tmp_path / "models" / "loras"
+    loras.mkdir(parents=True)
+    path = save_lora(loras / "ink.safetensors", context=2048, metadata=metadata)
+    rows = cells(sdkit("inspect", "ink").out)
+    for row in (
+        ["looks like", "LoRA, kohya's names"],
+        ["for family", "sdxl"],
+        ["rank", "4"],
+        ["base model", "sdxl_base_v1-0"],
+        ["trigger words", "zyx cat"],
+        ["top tags", "cat (30), sofa (2)"],
+    ):
+        assert row in rows, row
+    found = json.loads(sdkit("inspect", str(path), "--json").out)
+    assert (found["for_family"], found["facts"]["rank"]) == ("sdxl", "4")
+    assert found["auto_v3"] == compute_hashes(path).auto_v3
+
+
+def save_lora(path: Path, *, context: int, metadata: dict[str, str] | None = None) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+    weights = {f"{stem}.lora_down.weight": torch.zeros(4, context), f"{stem}.lora_up.weight": torch.zeros(320, 4)}
+    save_file(weights, path, metadata=metadata)
+    return path
 
 
 def test_the_model_in_the_box_is_listed_and_inspected_by_name(sdkit: Run) -> None:
@@ -253,7 +319,7 @@ def test_inspect_says_why_a_file_is_not_recognised(sdkit: Run, here: Path) -> No
     import torch
     from safetensors.torch import save_file
 
-    save_file({"lora_unet_a.lora_up.weight": torch.zeros(2, 2)}, here / "lora.safetensors")
+    save_file({"lora_unet_a.lora_down.weight": torch.zeros(2, 2)}, here / "lora.safetensors")
     done = sdkit("inspect", "lora.safetensors")
     assert done.code == 0
     rows = cells(done.out)

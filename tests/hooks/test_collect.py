@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import torch
 import typer
 from pydantic import BaseModel
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import sdkit
-from sdkit.errors import RequestError
-from sdkit.models import CheckpointFile, Declined, Detection
+from sdkit.errors import LoraKeyError, RequestError
+from sdkit.models import CheckpointFile, Declined, Detection, TensorInfo
+from sdkit.models.lora import Difference, LoraLayer
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import (
@@ -179,7 +182,7 @@ class _MoonFile:
     def __init__(self, source: str) -> None:
         self.path = source
         self.metadata: dict[str, str] = {}
-        self.infos = {"moon": None}
+        self.infos = {"moon": TensorInfo((1,), "F32")}
 
 
 @pytest.fixture
@@ -258,3 +261,30 @@ def test_a_registered_command_runs() -> None:
     cli = typer.Typer()
     make_pipeline(plugins=[Greeting]).manager.add_commands(cli)
     assert CliRunner().invoke(cli, ["greet", "you"]).stdout == "hello you\n"
+
+
+@pytest.mark.hook("register_lora_formats")
+def test_a_registered_lora_format_reads_its_part_of_a_file(tmp_path: Path) -> None:
+    class Shift:
+        def matches(self, keys: Collection[str], metadata: Mapping[str, str]) -> bool:
+            return any(key.endswith(".shift") for key in keys)
+
+        def convert(self, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> list[LoraLayer]:
+            keys = [key for key in tensors if key.endswith(".shift")]
+            return [LoraLayer(key.removesuffix(".shift"), (key,), Difference(tensors[key])) for key in keys]
+
+    class Shifting:
+        @sdkit.hookimpl
+        def register_lora_formats(self, register) -> None:
+            register("shift", Shift())
+
+    shift = torch.linspace(-1, 1, 16).view(4, 4)
+    save_file({"lora_unet_colours.shift": shift}, tmp_path / "shift.safetensors")
+    save_file({"lora_unet_colours.diff": shift}, tmp_path / "diff.safetensors")
+    pipe = make_pipeline(plugins=[Shifting])
+    assert torch.equal(
+        paint(pipe, loras=(tmp_path / "shift.safetensors",)), paint(pipe, loras=(tmp_path / "diff.safetensors",))
+    )
+    assert not torch.equal(paint(pipe, loras=(tmp_path / "shift.safetensors",)), paint(pipe))
+    with pytest.raises(LoraKeyError, match="No format that is registered knows any of them"):
+        make_pipeline()("red", loras=[tmp_path / "shift.safetensors"])

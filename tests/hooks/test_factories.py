@@ -9,9 +9,24 @@ import pytest
 import torch
 
 import sdkit
+from sdkit.errors import ModelError
 from sdkit.images import Image
+from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import BoundSampler, Denoiser, Embedding, Latents, Prediction, Prompt, Run, RunPlan, Step, StepDone
+from sdkit.types import (
+    BoundSampler,
+    Denoiser,
+    DiffusionModel,
+    Embedding,
+    Latents,
+    Patch,
+    Prediction,
+    Prompt,
+    Run,
+    RunPlan,
+    Step,
+    StepDone,
+)
 from tests.pipeline._pictures import PROMPT, paint, plugin
 
 
@@ -31,6 +46,60 @@ def test_transform_prompt_changes_each_pictures_prompts_by_its_seed() -> None:
         alone = paint(make_pipeline(), f"a {colour} circle", negative_prompt=colour, seed=seed)
         assert torch.equal(image.pixels, alone[0])
     assert result.request.prompt == "a COLOUR circle", "the request is the one that was asked"
+
+
+@pytest.mark.hook("patch_model")
+def test_patch_model_gives_the_run_a_model_of_its_own() -> None:
+    made: list[str] = []
+
+    class Fainter:
+        @sdkit.hookimpl
+        def patch_model(self, run: Run, model: DiffusionModel) -> Patch:
+            def halved(name: str, weight: torch.Tensor) -> torch.Tensor:
+                made.append(name)
+                return weight * 0.5
+
+            return Patch(key="fainter", targets=frozenset({"unet.colours.weight"}), apply=halved)
+
+    model = ToyModel()
+    pipe, plain = Pipeline(model, plugins=[Fainter]), Pipeline(model)
+    before, faint = paint(plain), paint(pipe)
+    assert not torch.equal(faint, before)
+    assert torch.equal(paint(plain), before), "the model itself is as it was"
+    assert torch.equal(paint(pipe), faint)
+    assert made == ["unet.colours.weight"], "the same patch is applied once"
+    assert "patch" in pipe(PROMPT).timings
+    assert "patch" not in plain(PROMPT).timings
+
+
+@pytest.mark.hook("patch_model")
+def test_patches_of_several_plugins_stack_the_nearest_last_and_count_where_they_say() -> None:
+    def adding(name: str, factor: float, plus: float, sigmas: tuple[float, float] | None = None) -> object:
+        def patch_model(run: Run, model: DiffusionModel) -> Patch:
+            targets = frozenset({"unet.colours.weight"})
+            return Patch((name, factor, plus), targets, lambda _, weight: weight * factor + plus, sigmas)
+
+        return plugin(name, patch_model=patch_model)
+
+    far, near = adding("far", 1.0, 0.1), adding("near", 2.0, 0.0)
+    both = adding("both", 2.0, 0.2)
+    assert torch.equal(paint(make_pipeline(plugins=[far, near])), paint(make_pipeline(plugins=[both])))
+    half = adding("half", 0.5, 0.0, sigmas=(3.0, 0.5))
+    whole, none = adding("whole", 0.5, 0.0), paint(make_pipeline())
+    assert not torch.equal(paint(make_pipeline(plugins=[half])), none)
+    assert not torch.equal(paint(make_pipeline(plugins=[half])), paint(make_pipeline(plugins=[whole])))
+    nowhere = adding("nowhere", 0.5, 0.0, sigmas=(1e6, 1e5))
+    assert torch.equal(paint(make_pipeline(plugins=[nowhere])), none)
+
+
+@pytest.mark.hook("patch_model")
+def test_a_patch_of_a_weight_that_is_not_there_is_refused() -> None:
+    def patch_model(run: Run, model: DiffusionModel) -> Patch:
+        return Patch("k", frozenset({"unet.colour.weight"}), lambda _, weight: weight)
+
+    message = r"a patch changes 'unet.colour.weight', which 'toy' does not have. Did you mean 'unet.colours.weight'\?"
+    with pytest.raises(ModelError, match=message):
+        make_pipeline(plugins=[plugin("p", patch_model=patch_model)])(PROMPT)
 
 
 @pytest.mark.hook("wrap_encode")

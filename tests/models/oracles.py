@@ -7,11 +7,11 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
-from transformers.models.clip.configuration_clip import CLIPConfig
-from transformers.models.clip.modeling_clip import CLIPModel
+from transformers.models.clip.configuration_clip import CLIPConfig, CLIPTextConfig
+from transformers.models.clip.modeling_clip import CLIPModel, CLIPTextModelWithProjection
 
 from sdkit.models.architecture import TransformerArchitecture
-from sdkit.models.sd1_family import SD1Architecture
+from sdkit.models.diffusion_family import Architecture
 
 _RESNET = {
     "in_layers.0": "norm1",
@@ -25,6 +25,9 @@ _ENDS = {
     "input_blocks.0.0": "conv_in",
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
+    "time_embed.cond_proj": "time_embedding.cond_proj",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
@@ -70,10 +73,29 @@ def diffusers_vae_name(name: str, levels: int) -> str:
     return name.replace("nin_shortcut", "conv_shortcut").replace("norm_out", "conv_norm_out")
 
 
-def unet_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> UNet2DConditionModel:
+def unet_oracle(
+    architecture: Architecture, weights: Mapping[str, Tensor], time_cond_proj_dim: int | None = None
+) -> UNet2DConditionModel:
     a = architecture.unet
-    down = tuple("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in a.depths)
-    up = tuple("CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(a.depths))
+    down = tuple("CrossAttnDownBlock2D" if any(depths) else "DownBlock2D" for depths in a.depths)
+    up = tuple("CrossAttnUpBlock2D" if any(depths) else "UpBlock2D" for depths in reversed(a.depths))
+    extra = {}
+    if a.linear_projections:
+        extra = {
+            "use_linear_projection": True,
+            "transformer_layers_per_block": [list(map(_one, depths)) for depths in a.depths],
+            "reverse_transformer_layers_per_block": [list(map(_one, depths)) for depths in reversed(a.depths_up)],
+        }
+        if not a.middle:  # diffusers takes its depth from the last level
+            extra["mid_block_type"] = "UNetMidBlock2D"
+    if a.summary:
+        numbers = architecture.kind.numbers
+        extra |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": a.summary,
+        }
+        assert a.summary == architecture.texts[-1].architecture.projection + 256 * numbers
     model = UNet2DConditionModel(
         in_channels=a.in_channels,
         out_channels=a.out_channels,
@@ -82,13 +104,15 @@ def unet_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) ->
         down_block_types=down,
         up_block_types=up,
         cross_attention_dim=a.context,
-        attention_head_dim=8,  # the number of heads, for historical reasons
+        attention_head_dim=a.heads,  # pyright: ignore[reportArgumentType] - the number of heads; declared as of one
+        time_cond_proj_dim=time_cond_proj_dim,
+        **extra,
     )
     model.load_state_dict({diffusers_unet_name(name, a.layers): weight for name, weight in weights.items()})
     return model.eval().requires_grad_(False)
 
 
-def vae_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> AutoencoderKL:
+def vae_oracle(architecture: Architecture, weights: Mapping[str, Tensor]) -> AutoencoderKL:
     a = architecture.vae
     model = AutoencoderKL(
         block_out_channels=a.widths,  # pyright: ignore[reportArgumentType] - declared as a tuple of one
@@ -103,15 +127,34 @@ def vae_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> 
     return model.eval().requires_grad_(False)
 
 
-def clip_oracle(architecture: SD1Architecture, weights: Mapping[str, Tensor]) -> CLIPModel:
+def clip_oracle(architecture: Architecture, weights: Mapping[str, Tensor]) -> CLIPModel:
     image = architecture.image
     assert image is not None
-    text = {**_tower(architecture.text.transformer), "max_position_embeddings": 77, "eos_token_id": 49407}
+    text = {
+        **_tower(architecture.texts[0].architecture.transformer),
+        "max_position_embeddings": 77,
+        "eos_token_id": 49407,
+    }
     vision = {**_tower(image.transformer), "image_size": image.side, "patch_size": image.patch}
     config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=image.projection)
     model = CLIPModel(config)
     model.load_state_dict({**weights, "logit_scale": torch.tensor(1.0)})
     return model.eval().requires_grad_(False)
+
+
+def text_oracle(architecture: Architecture, number: int, weights: Mapping[str, Tensor]) -> CLIPTextModelWithProjection:
+    """One of the text towers, of weights under Hugging Face's names."""
+    a = architecture.texts[number].architecture
+    tower = {**_tower(a.transformer), "projection_dim": a.projection or a.transformer.width, "eos_token_id": 49407}
+    config = CLIPTextConfig.from_dict({**tower, "max_position_embeddings": 77})
+    model = CLIPTextModelWithProjection(config)
+    eye = {} if a.projection else {"text_projection.weight": torch.eye(a.transformer.width)}
+    model.load_state_dict({**eye, **weights})
+    return model.eval().requires_grad_(False)
+
+
+def _one(depth: int) -> int:
+    return max(1, depth)  # of blocks without attention, which have none whatever it is
 
 
 def _tower(a: TransformerArchitecture) -> dict[str, int | str]:
@@ -120,5 +163,5 @@ def _tower(a: TransformerArchitecture) -> dict[str, int | str]:
         "intermediate_size": a.hidden,
         "num_attention_heads": a.heads,
         "num_hidden_layers": a.layers,
-        "hidden_act": "quick_gelu",
+        "hidden_act": a.activation,
     }

@@ -7,6 +7,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,23 @@ def test_looking_into_a_file_needs_no_torch(tmp_path: Path) -> None:
         "assert not {'torch', 'numpy', 'transformers', 'diffusers'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_tensors_can_be_read_while_the_file_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file({"x": torch.arange(6.0)}, tmp_path / "w.safetensors")
+    file = open_checkpoint(tmp_path / "w.safetensors")
+    hashing, read = threading.Event(), threading.Event()
+    digest = hashlib.file_digest
+
+    def slowly(stream: BufferedReader, name: str) -> object:
+        hashing.set()
+        assert read.wait(10)
+        return digest(stream, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", slowly)
+    thread = threading.Thread(target=file.sha256)
+    thread.start()
+    assert hashing.wait(10)
+    assert file.tensor("x").sum() == 15
+    read.set()
+    thread.join()

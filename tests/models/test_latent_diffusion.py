@@ -98,6 +98,7 @@ def test_auto_dtype_is_float32_on_a_cpu_and_others_on_request(model: LatentDiffu
     ("device", "dtype", "message"),
     [
         ("gpu", "auto", "no device 'gpu'; use auto, cpu, cuda"),
+        ("meta", "auto", "cannot compute on the device 'meta'; use auto, cpu, cuda"),
         ("cuda:99", "auto", "no device 'cuda:99': torch sees"),
         ("cpu", "int8", "no dtype 'int8' to compute in; use auto, float32, float16, bfloat16"),
     ],

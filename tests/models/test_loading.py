@@ -5,10 +5,15 @@ import pytest
 import torch
 
 from sdkit.errors import ModelNotFoundError, RequestError, UnknownModelError
-from sdkit.models import embedded, find_checkpoint, load_model, model_files, open_checkpoint, sd1
+from sdkit.models import Library, embedded, load_model, open_checkpoint, sd1
 from sdkit.models.placement import own_dtype
+from sdkit.settings import Settings
 from sdkit.testing.models import shared_checkpoint
 from sdkit.types import DiffusionModel
+
+
+def library(folder: Path) -> Library:
+    return Library.of(Settings(models=folder, cache=folder / "cache"))
 
 
 def load(source: str, folder: Path, device: str = "cpu", dtype: str = "auto") -> DiffusionModel:
@@ -18,7 +23,7 @@ def load(source: str, folder: Path, device: str = "cpu", dtype: str = "auto") ->
         dtype=dtype,
         families={"sd1": sd1},
         open_file=lambda path: open_checkpoint(path) if Path(path).exists() else None,
-        folder=folder,
+        library=library(folder),
     )
 
 
@@ -31,24 +36,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_models_are_listed_by_name_and_found_by_name_or_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = model_files(folder)
-    assert [file.name for file in files] == ["dreams", "people/portraits"]
-    assert files[1].path == folder / "checkpoints" / "people" / "portraits.safetensors"
-    assert files[1].size == shared_checkpoint().stat().st_size
-    assert find_checkpoint("people/portraits", folder) == find_checkpoint(str(files[1].path), folder) == files[1].path
-    assert find_checkpoint("portraits", folder) is None
-    for odd in ("x" * 300, "~nobody_of_that_name/x", "a\0b"):
-        assert find_checkpoint(odd, folder) is None
-    monkeypatch.chdir(folder)
-    (folder / "dreams").mkdir()  # a folder of the model's name does not hide the model
-    assert find_checkpoint("dreams", folder) == files[0].path
-    assert model_files(folder / "nowhere") == ()
-
-
-@pytest.mark.parametrize("source", ["dreams", "dreams.safetensors", "people/portraits"])
-def test_a_model_is_loaded_by_its_name(folder: Path, source: str) -> None:
-    assert load(source, folder).name == Path(source).stem
+@pytest.mark.parametrize("source", ["dreams", "dreams.safetensors", "people/portraits", "sha256"])
+def test_a_model_is_loaded_by_its_name_or_hash(folder: Path, source: str) -> None:
+    if source == "sha256":
+        source = library(folder).hashes.hashes(folder / "checkpoints" / "dreams.safetensors").auto_v2
+        assert load(source, folder).name == "dreams"
+    else:
+        assert load(source, folder).name == Path(source).stem
 
 
 def test_a_path_wins_over_a_name_and_keeps_dtype_and_device(folder: Path) -> None:
@@ -77,13 +71,17 @@ def test_what_only_a_plugin_can_open_reaches_it_as_it_was_given(tmp_path: Path) 
         asked.append(source)
 
     with pytest.raises(ModelNotFoundError):
-        load_model("gguf:model", device="cpu", dtype="auto", families={}, open_file=open_file, folder=tmp_path)
+        load_model(
+            "gguf:model", device="cpu", dtype="auto", families={}, open_file=open_file, library=library(tmp_path)
+        )
     assert asked == ["gguf:model"]
 
 
 def test_a_file_that_no_family_knows_is_an_error(folder: Path) -> None:
     with pytest.raises(UnknownModelError, match="No family is registered"):
-        load_model("dreams", device="cpu", dtype="auto", families={}, open_file=open_checkpoint, folder=folder)
+        load_model(
+            "dreams", device="cpu", dtype="auto", families={}, open_file=open_checkpoint, library=library(folder)
+        )
 
 
 def test_a_missing_embedded_model_says_how_to_get_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,20 @@
+"""Text → ids, and prompts → windows, by the figures of the reference and by each dialect's rules."""
+
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from sdkit.models import ClipTokenizer
-from sdkit.models.tokenizer import BOS, EOS, plain_prompt
-from sdkit.types import Prompt, Segment
+from sdkit.models.tokenizer import BOS, EOS
+from sdkit.prompts import comfy
+from sdkit.types import Prompt, Segment, TextualInversion
 
 FIGURES = json.loads((Path(__file__).parents[1] / "data" / "parity" / "prompts_sd15.json").read_text())
-PLAIN = [
-    name
-    for name, case in FIGURES.items()
-    if not name.startswith("ti") and {weight for chunk in case["tokens"]["l"] for _, weight in chunk} == {1.0}
-]
-"""Cases of the reference without weights and textual inversions: emoji, CJK and accents, windows full to the brim."""
+
+INVERSION = TextualInversion("refti", "digest", {"": torch.zeros(2, 768)})
 
 CASTLE = " oil painting of a castle on a hill at sunset,"
 
@@ -27,33 +28,52 @@ def prompt(*segments: tuple[str, float]) -> Prompt:
     return Prompt("", tuple(Segment(text, weight) for text, weight in segments))
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_ids_and_windows_are_those_of_the_reference(tokenizer: ClipTokenizer, name: str) -> None:
-    chunks = tokenizer.chunks(plain_prompt(FIGURES[name]["text"]))
-    assert [list(chunk.ids) for chunk in chunks] == [
-        [token for token, _ in chunk] for chunk in FIGURES[name]["tokens"]["l"]
+def looked_up(found: Prompt) -> Prompt:
+    """The prompt with the reference's textual inversion in it, as the model folders would give it."""
+    segments = (replace(s, inversion=INVERSION) if s.inversion == "refti" else s for s in found.segments)
+    return replace(found, segments=tuple(segments))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_ids_weights_and_windows_are_those_of_the_reference(tokenizer: ClipTokenizer, name: str) -> None:
+    chunks = tokenizer.chunks(looked_up(comfy(FIGURES[name]["text"])), width=768)
+    ours = [
+        [
+            [f"<tensor {tuple(chunk.vectors[place].shape)}>" if place in chunk.vectors else token, weight]
+            for place, (token, weight) in enumerate(zip(chunk.ids, chunk.weights, strict=True))
+        ]
+        for chunk in chunks
     ]
+    assert ours == FIGURES[name]["tokens"]["l"]
 
 
 def test_enough_cases_are_compared() -> None:
-    assert {"unicode", "exact75", "exact76", "bigword_split", "empty"} <= set(PLAIN)
+    assert {"unicode", "exact75", "exact76", "bigword_split", "empty", "ti", "ti_missing", "long_weighted"} <= set(
+        FIGURES
+    )
 
 
-@pytest.mark.parametrize(
-    ("name", "segments"),
-    [
-        ("nested_mix", [("a ", 0.8), ("red", 1.2), (" car", 0.8), (" on ", 1.0), ("grass", 1.1 * 1.1)]),
-        ("long_weighted", [*([("a ", 1.0), ("detailed", 1.2), (CASTLE, 1.0), (" ", 1.0)] * 9)]),
-    ],
-)  # fmt: skip
-def test_weights_and_cuts_are_those_of_the_reference(
-    tokenizer: ClipTokenizer, name: str, segments: list[tuple[str, float]]
-) -> None:
-    chunks = tokenizer.chunks(prompt(*segments))
-    expected = FIGURES[name]["tokens"]["l"]
-    assert [list(zip(chunk.ids, chunk.weights, strict=True)) for chunk in chunks] == [
-        [(token, weight) for token, weight in chunk] for chunk in expected
-    ]
+def test_inversions_stand_as_vectors(tokenizer: ClipTokenizer) -> None:
+    found = looked_up(comfy("a (embedding:refti:1.5) cat embedding:nowhere"))
+    (chunk,) = tokenizer.chunks(found, width=768)
+    assert chunk.ids[:6] == (BOS, 320, -1, -1, 2368, EOS)
+    assert chunk.weights[:6] == (1.0, 1.0, 1.5, 1.5, 1.0, 1.0)
+    assert chunk.texts[2] == "embedding:refti"
+    assert sorted(chunk.vectors) == [2, 3]
+
+
+def test_vectors_of_another_width_leave_their_places(tokenizer: ClipTokenizer) -> None:
+    (chunk,) = tokenizer.chunks(looked_up(comfy("a embedding:refti cat")), padding=0, encoder="g", width=1280)
+    assert chunk.ids == (BOS, 320, 2368, EOS, *[0] * 73)
+    assert not chunk.vectors
+
+
+def test_each_encoder_has_vectors_of_its_own(tokenizer: ClipTokenizer) -> None:
+    both = TextualInversion("both", "", {"l": torch.zeros(3, 768), "g": torch.ones(3, 1280)})
+    found = Prompt("", (Segment("both", inversion=both),))
+    for encoder, width in (("l", 768), ("g", 1280)):
+        (chunk,) = tokenizer.chunks(found, encoder=encoder, width=width)
+        assert [chunk.vectors[place].shape for place in (1, 2, 3)] == [(width,)] * 3
 
 
 def test_a_short_segment_that_does_not_fit_moves_whole_into_the_next_window(tokenizer: ClipTokenizer) -> None:

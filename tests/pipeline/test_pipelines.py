@@ -130,7 +130,7 @@ def test_sdkit_trace_hooks_prints_every_call_with_tensors_summarised(capsys: pyt
     (first, *_) = (line for line in lines if "sample_step" in line)
     assert first.startswith("mine · sample_step(step=Step(index=0, sigma=")
     assert "x=float32[1×4×4×4]" in first
-    assert "encode(prompt=Prompt(text='a red circle')" in "\n".join(lines)
+    assert "encode(prompt=Prompt(text='a red circle'" in "\n".join(lines)
     assert max(map(len, lines)) < 400
     assert torch.equal(traced, paint(make_pipeline()))
 

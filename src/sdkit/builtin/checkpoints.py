@@ -1,16 +1,25 @@
-"""safetensors files, the last answer to `load_checkpoint`."""
+"""safetensors files and diffusers folders, the last answer to `load_checkpoint`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from sdkit.errors import ModelNotFoundError
 from sdkit.hookspecs import hookimpl
-from sdkit.models import SafetensorsFile, open_checkpoint
+from sdkit.models import open_checkpoint, open_folder
+from sdkit.settings import Settings
+
+if TYPE_CHECKING:
+    from sdkit.models import CheckpointFile
 
 
 @hookimpl
-def load_checkpoint(source: str) -> SafetensorsFile | None:
-    """Open a file by its path; paths that do not exist are left to others."""
+def load_checkpoint(source: str) -> CheckpointFile | None:
+    """Open a file or a folder by its path; paths that do not exist are left to others."""
     try:
-        return open_checkpoint(source)
+        if Path(source).is_dir():
+            return open_folder(source)
+        return open_checkpoint(source, pickles=Settings.load().pickles)
     except ModelNotFoundError:
         return None

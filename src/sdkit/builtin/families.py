@@ -12,5 +12,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_model_families(register: RegisterModelFamily) -> None:
-    """Stable Diffusion 1 and what is built like it, the embedded model included."""
+    """The kinds of Stable Diffusion and what is built like them, the embedded model included."""
     register("sd1", "sdkit.models:sd1", summary="Stable Diffusion 1.x and models built like it")
+    register("sd2", "sdkit.models:sd2", summary="Stable Diffusion 2.x and models built like it")
+    register("sdxl", "sdkit.models:sdxl", summary="Stable Diffusion XL, distilled and inpainting versions too")
+    register("sdxl_refiner", "sdkit.models:sdxl_refiner", summary="Stable Diffusion XL refiner")

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_prompt_syntaxes(register: RegisterPromptSyntax) -> None:
-    """Plain text, and weights by parentheses."""
+    """Plain text, and what other programs' users write."""
     register("plain", "sdkit.prompts:plain", summary="the text as it is, no character special")
     register(
         "comfy", "sdkit.prompts:comfy", summary="ComfyUI's weights: (red), ((red)), (red:1.3); escape with \\( \\)"
+    )
+    register(
+        "a1111",
+        "sdkit.prompts:a1111",
+        summary="the web UI's: (red), (red:1.3), [red], [cat:dog:0.5], [cat|dog], BREAK, AND, <lora:name:0.8>",
     )

@@ -72,7 +72,7 @@ AGAIN = "--debug shows the traceback"
 def _in_options(error: SdkitError) -> str:
     """The message, with the words of Python arguments replaced by the command line's."""
     message = str(error)
-    if isinstance(error, ImageExistsError):
+    if isinstance(error, (ImageExistsError, ModelError)):
         message = message.replace("overwrite it with overwrite=True", "overwrite it with --overwrite")
     return message.replace('dtype="float32"', "--dtype float32")
 

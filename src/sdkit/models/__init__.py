@@ -10,34 +10,52 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdkit.models.checkpoint import CheckpointFile, SafetensorsFile, TensorInfo, open_checkpoint
+    from sdkit.models.diffusion_family import sd1, sd2, sdxl, sdxl_refiner
     from sdkit.models.embedded import embedded_checkpoint
     from sdkit.models.families import Declined, Detection, ModelFamily, detect_family
-    from sdkit.models.inspection import Inspection, inspect_file
+    from sdkit.models.folders import open_folder
+    from sdkit.models.hashes import FileHashes, HashCache
+    from sdkit.models.inspection import Inspection, inspect_file, inspect_header
     from sdkit.models.latent_diffusion import LatentDiffusion
-    from sdkit.models.library import ModelFile, find_checkpoint, model_files
-    from sdkit.models.loading import load_model
-    from sdkit.models.sd1_family import sd1
+    from sdkit.models.library import KINDS, Kind, Library, ModelFile
+    from sdkit.models.loading import load_model, load_parts
+    from sdkit.models.merge_blocks import MergeBlocks
+    from sdkit.models.merging import Recipe, merge
+    from sdkit.models.saving import save_model
     from sdkit.models.tokenizer import ClipTokenizer
 
 __all__ = [
+    "KINDS",
     "CheckpointFile",
     "ClipTokenizer",
     "Declined",
     "Detection",
+    "FileHashes",
+    "HashCache",
     "Inspection",
+    "Kind",
     "LatentDiffusion",
+    "Library",
+    "MergeBlocks",
     "ModelFamily",
     "ModelFile",
+    "Recipe",
     "SafetensorsFile",
     "TensorInfo",
     "detect_family",
     "embedded_checkpoint",
-    "find_checkpoint",
     "inspect_file",
+    "inspect_header",
     "load_model",
-    "model_files",
+    "load_parts",
+    "merge",
     "open_checkpoint",
+    "open_folder",
+    "save_model",
     "sd1",
+    "sd2",
+    "sdxl",
+    "sdxl_refiner",
 ]
 
 _HOMES = {
@@ -45,19 +63,32 @@ _HOMES = {
     "SafetensorsFile": "checkpoint",
     "TensorInfo": "checkpoint",
     "open_checkpoint": "checkpoint",
+    "open_folder": "folders",
     "embedded_checkpoint": "embedded",
     "Declined": "families",
     "Detection": "families",
     "ModelFamily": "families",
     "detect_family": "families",
+    "FileHashes": "hashes",
+    "HashCache": "hashes",
     "Inspection": "inspection",
     "inspect_file": "inspection",
+    "inspect_header": "inspection",
     "LatentDiffusion": "latent_diffusion",
     "ModelFile": "library",
-    "find_checkpoint": "library",
-    "model_files": "library",
+    "KINDS": "library",
+    "Kind": "library",
+    "Library": "library",
     "load_model": "loading",
-    "sd1": "sd1_family",
+    "MergeBlocks": "merge_blocks",
+    "Recipe": "merging",
+    "merge": "merging",
+    "save_model": "saving",
+    "load_parts": "loading",
+    "sd1": "diffusion_family",
+    "sd2": "diffusion_family",
+    "sdxl": "diffusion_family",
+    "sdxl_refiner": "diffusion_family",
     "ClipTokenizer": "tokenizer",
 }
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast, overload
 
 from sdkit.errors import CheckpointError, ModelNotFoundError
-from sdkit.models.header import Header, read_header
+from sdkit.models.header import Header, is_pickled, read_header
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +90,7 @@ class SafetensorsFile:
         self._digest: str | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._digest_lock = threading.Lock()  # of its own: hashing takes seconds, and tensors are needed meanwhile
 
     @property
     def path(self) -> Path:
@@ -125,11 +126,17 @@ class SafetensorsFile:
         return tensor
 
     def sha256(self) -> str:
-        with self._lock:
+        with self._digest_lock:
             if self._digest is None:
                 with self._path.open("rb") as stream:
                     self._digest = hashlib.file_digest(stream, "sha256").hexdigest()
             return self._digest
+
+    def release(self) -> None:
+        """Forget the mapping, which is made anew when needed, so that what was read of it leaves the memory as soon as
+        no tensor views it."""
+        with self._lock:
+            self._handle = None
 
     def close(self) -> None:
         with self._lock:
@@ -163,9 +170,21 @@ class SafetensorsFile:
         return CheckpointError(f"{self._path} changed or went away after it was opened: {what}. Load it again")
 
 
-def open_checkpoint(path: str | Path) -> SafetensorsFile:
-    """Open a safetensors file for reading; reads its header only, and needs no torch.
+def release(file: CheckpointFile) -> None:
+    """Let what was read of a file leave the memory, if it is of a kind that can."""
+    forget: object = getattr(file, "release", None)  # no part of the protocol: files of plugins need not have it
+    if callable(forget):
+        forget()
 
+
+@overload
+def open_checkpoint(path: str | Path) -> SafetensorsFile: ...
+@overload
+def open_checkpoint(path: str | Path, *, pickles: bool) -> CheckpointFile: ...
+def open_checkpoint(path: str | Path, *, pickles: bool = False) -> CheckpointFile:
+    """Open a model file for reading; of a safetensors file, reads the header only, and needs no torch.
+
+    `pickles`: whether pickled PyTorch files may be read, too, by torch's weights-only loader; see `open_pickled`.
     Raises ModelNotFoundError if there is no such file, and CheckpointError for everything that is not a whole, sound
     safetensors file; the message says what the file is instead and what to do.
     """
@@ -178,4 +197,8 @@ def open_checkpoint(path: str | Path) -> SafetensorsFile:
         raise ModelNotFoundError(
             f"there is no model file {path}. Check the path; `sdkit models` lists the models that sdkit finds by name"
         )
+    if pickles and is_pickled(path):
+        from sdkit.models.pickled import open_pickled
+
+        return open_pickled(path)
     return SafetensorsFile(path, read_header(path))

@@ -150,22 +150,28 @@ _LOOKS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("down_blocks.0.resnets.0.time_emb_proj.", "down_blocks.0.attentions.0.transformer_blocks."),
     ),
     (
-        "a VAE alone",
-        ("encoder.down.0.block.", "decoder.up.0.block.", "encoder.down_blocks.0.resnets.", "first_stage_model."),
+        "a VAE alone, which is part of a checkpoint and none",
+        ("encoder.down", "decoder.up", "encoder.mid", "decoder.mid", "first_stage_model."),
     ),
     (
-        "a text encoder alone",
-        ("text_model.encoder.layers.", "encoder.layers.0.self_attn.", "transformer.resblocks.", "cond_stage_model."),
+        "a text encoder alone, which is part of a checkpoint and none",
+        ("text_model.encoder.layers.", "encoder.layers.", "transformer.resblocks.", "cond_stage_model."),
     ),
-    ("a diffusion network alone, without text encoder and VAE", ("model.diffusion_model.", "input_blocks.0.0.")),
+    (
+        "a diffusion network alone, without text encoder and VAE",
+        ("model.diffusion_model.", "input_blocks.", "output_blocks."),
+    ),
 )
 """What a file that no family recognises looks like, and fragments of the names that say so; the first match counts."""
 
 
 def looks_like(infos: Mapping[str, object]) -> str:
-    """What kind of file these names are typical of, in words; "" where nothing fits."""
+    """What kind of file these names are typical of, in words; "" where nothing fits.
+
+    Half of the names must be typical, but a ControlNet, which is built like a U-Net, is told by any of its own.
+    """
     for kind, fragments in _LOOKS:
         matching = [key for key in infos if any(fragment in key for fragment in fragments)]
-        if matching and 2 * len(matching) >= len(infos):
+        if matching and (2 * len(matching) >= len(infos) or kind == _LOOKS[1][0]):
             return f"{kind} ({len(matching)} keys such as {matching[0]!r})"
     return ""

@@ -32,16 +32,17 @@ DTYPE_BITS: Mapping[str, int] = {
 
 _FETCH_AGAIN = "Fetch the file again and compare its size and SHA-256 with the publisher's"
 _CONVERT = "Use the .safetensors version of the model, or convert the file with a tool that you trust"
+_PICKLED = _CONVERT + ". If you trust the file itself, allow pickles: the setting `pickles`, or SDKIT_PICKLES=1"
 
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (
         b"PK\x03\x04",
         "a zip archive, most likely a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code",
-        _CONVERT,
+        _PICKLED,
     ),
-    (b"\x80\x02", "a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code", _CONVERT),
-    (b"\x80\x04", "a Python pickle; pickles can run code", _CONVERT),
-    (b"\x80\x05", "a Python pickle; pickles can run code", _CONVERT),
+    (b"\x80\x02", "a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code", _PICKLED),
+    (b"\x80\x04", "a Python pickle; pickles can run code", _PICKLED),
+    (b"\x80\x05", "a Python pickle; pickles can run code", _PICKLED),
     (b"\x89PNG", "a PNG picture", "Give the model's .safetensors file"),
     (b"\xff\xd8\xff", "a JPEG picture", "Give the model's .safetensors file"),
     (b"RIFF", "a WebP picture or another RIFF file", "Give the model's .safetensors file"),
@@ -52,6 +53,9 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"<!DOCTYPE", "a web page", "The download probably needed a login; " + _FETCH_AGAIN[0].lower() + _FETCH_AGAIN[1:]),
     (b"<html", "a web page", "The download probably needed a login; " + _FETCH_AGAIN[0].lower() + _FETCH_AGAIN[1:]),
 )
+
+
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,16 @@ class Header:
     metadata: Mapping[str, str]
     tensors: Mapping[str, Entry]
     file_size: int
+
+
+def is_pickled(path: Path) -> bool:
+    """Whether a file begins like a pickled PyTorch checkpoint, and not like a safetensors file."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(9)
+    except OSError:
+        return False  # whoever reads it says why
+    return start.startswith(_PICKLES) and start[8:9] != b"{"
 
 
 def read_header(path: Path) -> Header:

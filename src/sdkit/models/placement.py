@@ -21,6 +21,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise RequestError(f"there is no device {name!r}; use auto, cpu, cuda, cuda:1 … or mps") from None
+    if device.type not in ("cpu", "cuda", "mps", "xpu"):  # torch knows more names, such as meta, where nothing computes
+        raise RequestError(f"sdkit cannot compute on the device {name!r}; use auto, cpu, cuda, cuda:1 … or mps")
     if device.type == "cuda":
         count = torch.cuda.device_count()
         index = device.index or 0

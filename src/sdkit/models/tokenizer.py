@@ -8,12 +8,14 @@ characters.
 
 from __future__ import annotations
 
+import functools
 import gzip
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdkit.models.windows import Token, Tokens, windows_of
 from sdkit.types import Prompt, Segment, TokenChunk
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ EOS = 49407
 WINDOW = 77
 """Tokens that the text encoder sees at once, `BOS` and `EOS` included."""
 
+INVERSION = -1
+"""The id of a place where a vector stands that no token has."""
+
 _MERGES = 49152 - 256 - 2
-_LARGE = 8
-"""A segment of fewer tokens is never cut in two by the end of a window."""
 
 _PATTERN = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
@@ -52,35 +55,43 @@ class ClipTokenizer:
             known = self._texts[token] = self._tokenizer.decode([token]).removesuffix("</w>")
         return known
 
-    def chunks(self, prompt: Prompt, *, padding: int = EOS) -> tuple[TokenChunk, ...]:
+    def chunks(
+        self, prompt: Prompt, *, padding: int = EOS, encoder: str = "l", width: int | None = None
+    ) -> tuple[TokenChunk, ...]:
         """The prompt in windows of 77: `BOS`, up to 75 tokens, `EOS`, then `padding`; always at least one.
 
-        Each segment's tokens carry its weight. A segment of fewer than eight tokens that does not fit into the rest
-        of a window moves whole into the next one; longer ones are cut where the window ends.
+        Each segment's tokens carry its weight; where a window ends is the dialect's rule, see `sdkit.models.windows`.
+        A textual inversion stands as so many tokens as it has vectors; those that are not `width` wide, if it is given,
+        are left out once the windows are made, and inversions that nobody looked up at once. Edits count from the first
+        step on only if they do so always; see `sdkit.prompts.at_step`.
         """
-        room = WINDOW - 2
-        windows: list[list[tuple[int, float]]] = [[]]
+        pieces: list[Tokens] = []
         for segment in prompt.segments:
-            tokens = [(token, segment.weight) for token in self.ids(segment.text)]
-            if len(tokens) < _LARGE and len(windows[-1]) + len(tokens) > room:
-                windows.append([])
-            while tokens:
-                free = room - len(windows[-1])
-                if not free:
-                    windows.append([])
-                    continue
-                windows[-1] += tokens[:free]
-                tokens = tokens[free:]
-        return tuple(self._chunk(window, padding) for window in windows)
+            if segment.inversion is None:
+                found = [Token(token, segment.weight) for token in self.ids(segment.text)]
+            elif isinstance(segment.inversion, str):
+                found = []
+            else:
+                vectors = segment.inversion.of(encoder)
+                found = [Token(INVERSION, segment.weight, segment.text, vector) for vector in vectors]
+            pieces.append(Tokens(found, segment.starts_window, segment.inversion is not None))
+        windows = windows_of(pieces, prompt.dialect, WINDOW - 2, self.comma)
+        return tuple(self._chunk(window, padding, width) for window in windows)
 
-    def _chunk(self, tokens: Sequence[tuple[int, float]], padding: int) -> TokenChunk:
-        ids = [BOS, *(token for token, _ in tokens), EOS]
-        weights = [1.0, *(weight for _, weight in tokens), 1.0]
-        missing = WINDOW - len(ids)
+    @functools.cached_property
+    def comma(self) -> int:
+        """The id of a comma."""
+        (comma,) = self.ids(",")
+        return comma
+
+    def _chunk(self, window: Sequence[Token], padding: int, width: int | None) -> TokenChunk:
+        tokens = [Token(BOS), *(token for token in window if token.fits(width)), Token(EOS)]
+        tokens += [Token(padding)] * (WINDOW - len(tokens))
         return TokenChunk(
-            ids=(*ids, *[padding] * missing),
-            weights=(*weights, *[1.0] * missing),
-            texts=tuple(self.text(token) for token in (*ids, *[padding] * missing)),
+            ids=tuple(token.id for token in tokens),
+            weights=tuple(token.weight for token in tokens),
+            texts=tuple(token.text or self.text(token.id) for token in tokens),
+            vectors={place: token.vector for place, token in enumerate(tokens) if token.vector is not None},
         )
 
 

@@ -8,13 +8,14 @@ import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
 import torch
 
-from sdkit.errors import RequestError
+from sdkit.errors import ModelError, RequestError
 from sdkit.images import Image
-from sdkit.models import embedded_checkpoint, load_model
+from sdkit.models import Library, embedded_checkpoint, load_model
+from sdkit.models.embeddings import TextualInversions
 from sdkit.pipeline import stages
 from sdkit.pipeline.planning import known_options
 from sdkit.pipeline.running import Generation
@@ -79,6 +80,7 @@ class Pipeline:
         self._given = tuple(plugins)
         self._manager = load_manager(self._given, settings=self._settings)
         self._model = model
+        self._inversions = TextualInversions(Library.of(self._settings))
         self._lock = threading.Lock()
 
     @classmethod
@@ -92,8 +94,8 @@ class Pipeline:
     ) -> Self:
         """Load a model and its plugins, offline.
 
-        `source`: a checkpoint file, a name from the model folders, or None for the embedded tiny model. `device`:
-        "auto" takes the GPU if there is one. `dtype`: "auto" is the file's own on a GPU, float32 on a CPU.
+        `source`: a file, a name or hash from the model folders, or None for the tiny model in the box. `device`: "auto"
+        takes the GPU if there is one. `dtype`: "auto" is the file's own on a GPU, float32 on a CPU.
 
         Raises ModelNotFoundError, CheckpointError, UnknownModelError or WeightsError for the model, PluginError for a
         plugin.
@@ -101,17 +103,18 @@ class Pipeline:
         settings = Settings.load()
         given = tuple(plugins)
         manager = load_manager(given, settings=settings)
+        library = Library.of(settings)
         model = load_model(
             str(embedded_checkpoint() if source is None else source),
             device=settings.device if device == "auto" else device,
             dtype=settings.dtype if dtype == "auto" else dtype,
             families={name: entry.load() for name, entry in manager.families.items()},
             open_file=lambda path: cast("CheckpointFile | None", manager.first("load_checkpoint", source=path)),
-            folder=settings.models,
+            library=library,
         )
         pipe = cls.__new__(cls)
         pipe._settings, pipe._given, pipe._manager, pipe._model = settings, given, manager, model
-        pipe._lock = threading.Lock()
+        pipe._inversions, pipe._lock = TextualInversions(library), threading.Lock()
         manager.notify("model_loaded", model=model)
         return pipe
 
@@ -128,7 +131,7 @@ class Pipeline:
 
     def run(self, request: Request, *, cancel: CancelToken | None = None) -> Result:
         """Make the pictures of a request."""
-        generation = Generation.of(request, self._model, self._manager, cancel)
+        generation = Generation.of(request, self._model, self._manager, cancel, inversions=self._inversions)
         for event in generation.events():
             if isinstance(event, Finished):
                 return event.result
@@ -141,7 +144,8 @@ class Pipeline:
 
         The request is checked at once, not at the first event.
         """
-        return Generation.of(_request(prompt, fields), self._model, self._manager, cancel).events()
+        request = _request(prompt, fields)
+        return Generation.of(request, self._model, self._manager, cancel, inversions=self._inversions).events()
 
     async def astream(
         self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
@@ -181,7 +185,7 @@ class Pipeline:
             request = request.replace(negative_prompt=negative)
         generation, run = self._single_run(request)
         with generation.finishing(run):
-            return stages.encode(run, self._manager)
+            return stages.encode(run, self._manager, self._inversions)
 
     def sample(
         self,
@@ -312,6 +316,26 @@ class Pipeline:
             )
         return self
 
+    def save(
+        self,
+        path: str | Path,
+        *,
+        layout: Literal["single", "diffusers"] = "single",
+        dtype: str | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the model as one .safetensors file in the original layout, or as a folder as diffusers has them.
+
+        `dtype`: float32, float16 or bfloat16; None is that of the file it was loaded from, wherever the model computes.
+        The file appears whole or not at all. Raises ModelError if there is one already, unless `overwrite`, or if it
+        cannot be written.
+        """
+        from sdkit.models import LatentDiffusion, save_model
+
+        if not isinstance(self._model, LatentDiffusion):
+            raise ModelError(f"sdkit does not know how to write a model like {self._model.name!r}")
+        return save_model(self._model, path, layout=layout, dtype=dtype, overwrite=overwrite)
+
     def unload(self) -> None:
         """Drop the weights. Afterwards every call that needs them raises ModelError."""
         self._model.unload()
@@ -358,7 +382,7 @@ class Pipeline:
 
     def _generation(self, request: Request, latents: Latents | None = None) -> Generation:
         """The generation of a stage by hand: plugins may not change how many pictures there are."""
-        generation = Generation.of(request, self._model, self._manager, None, latents)
+        generation = Generation.of(request, self._model, self._manager, None, latents, self._inversions)
         asked, planned = len(request.seeds or ()) or request.count, len(generation.plan.draft.seeds)
         if asked != planned:
             raise RequestError(

@@ -90,6 +90,7 @@ def make_plan(request: Request, model: DiffusionModel, manager: Manager, latents
         options=manager.validate_options(request.options),
         latents=latents,
     )
+    draft.stash.put(manager)
     before = draft.request
     manager.notify("prepare_run", plan=draft)
     if draft.request is not before:
@@ -172,7 +173,9 @@ def _check_change(before: Request, after: Request, manager: Manager) -> None:
 
 
 def _preparers(manager: Manager) -> str:
-    return ", ".join(info.name for info in manager.infos if "prepare_run" in info.hooks)
+    """The plugins, built-in ones left out, that may have changed the plan."""
+    given = (info for info in manager.infos if info.origin != "built-in")
+    return ", ".join(info.name for info in given if "prepare_run" in info.hooks)
 
 
 def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image | None]) -> Plan:

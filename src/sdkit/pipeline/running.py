@@ -12,6 +12,7 @@ import torch
 
 from sdkit.errors import Cancelled, SamplingError
 from sdkit.images import Image, PluginVersions
+from sdkit.models.embeddings import TextualInversions
 from sdkit.pipeline import stages
 from sdkit.pipeline.planning import Plan, make_plan, transformed_prompts
 from sdkit.plugins import Manager
@@ -51,6 +52,7 @@ class Generation:
     manager: Manager
     plan: Plan
     cancel: CancelToken
+    inversions: TextualInversions | None = None
     timings: dict[str, float] = field(default_factory=dict[str, float])
     batches: list[_Batch] = field(default_factory=list[_Batch])
 
@@ -62,15 +64,24 @@ class Generation:
         manager: Manager,
         cancel: CancelToken | None,
         latents: Latents | None = None,
+        inversions: TextualInversions | None = None,
     ) -> Generation:
         """Plan a request. Raises before anything is computed if it cannot be done."""
-        return cls(manager, make_plan(request, model, manager, latents), cancel or CancelToken())
+        return cls(manager, make_plan(request, model, manager, latents), cancel or CancelToken(), inversions)
 
     def runs(self, batch_size: int) -> Iterator[Run]:
         """The batches, with what plugins find in their stash."""
         prompts = transformed_prompts(self.plan, self.manager)
         for run in self.plan.runs(self.cancel, prompts, batch_size):
-            yield replace(run, stash=self._stash())
+            yield self._patched(replace(run, stash=self._stash()))
+
+    def _patched(self, run: Run) -> Run:
+        """The run with a model of its own where plugins change weights."""
+        started = time.perf_counter()
+        patched = stages.patch(run, self.manager)
+        if patched is not run:
+            self.timings["patch"] = self.timings.get("patch", 0.0) + time.perf_counter() - started
+        return patched
 
     def events(self) -> Generator[Event]:
         """Do it all. Close the iterator to stop; what is finished by then has been yielded."""
@@ -86,7 +97,7 @@ class Generation:
             yield self._told(RunStarted(run.first, len(run.seeds), run.total, max(len(run.sigmas) - 1, 0)), run)
             self.cancel.check()
             with self.timed("encode"):
-                conditioning = stages.encode(run, manager)
+                conditioning = stages.encode(run, manager, self.inversions)
                 run = outcome.run = stages.prepare(run, plan, manager)
             yield self._told(Encoded(conditioning), run)
             latents = yield from self.sampled(run, conditioning)
@@ -147,6 +158,7 @@ class Generation:
         stash = Stash()
         others = (info for info in self.manager.infos if info.origin != "built-in")
         stash.put(PluginVersions({info.name: info.version for info in others}))
+        stash.put(self.manager)
         return stash
 
     def _result(self, batches: Sequence[_Batch]) -> Result:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -11,10 +13,11 @@ import torch
 
 from sdkit.errors import HookResultError, NonFiniteError
 from sdkit.images import Image, mask_to_latents
+from sdkit.pipeline.encoding import Encoder
 from sdkit.pipeline.recovery import decode_safely
 from sdkit.plugins import Manager
 from sdkit.plugins.blame import Owned, blame
-from sdkit.sampling import make_evaluate, noise_for, parameterisation, stack_embeddings, starting_noise, with_alpha
+from sdkit.sampling import make_evaluate, noise_for, parameterisation, starting_noise, with_alpha
 from sdkit.types import (
     BoundSampler,
     Conditioning,
@@ -22,7 +25,9 @@ from sdkit.types import (
     Embedding,
     Evaluate,
     Latents,
+    ModelSpan,
     NoiseSource,
+    Patch,
     Prediction,
     Prompt,
     Run,
@@ -30,7 +35,9 @@ from sdkit.types import (
 )
 
 if TYPE_CHECKING:
+    from sdkit.models.embeddings import TextualInversions
     from sdkit.pipeline.planning import Plan
+    from sdkit.sampling import Parameterisation
 
 R = TypeVar("R")
 
@@ -38,29 +45,58 @@ OURS = "sdkit.pipeline"
 """The owner of what the plugins' wrappers stand around: its faults are not put down to them."""
 
 
+# ── patch ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def patch(run: Run, manager: Manager) -> Run:
+    """The run with its model patched as plugins want it; the run itself where none does."""
+    patches = manager.answers("patch_model", Patch, run=run, model=run.model)
+    if not patches:
+        return run
+    always = [patch for patch in patches if patch.sigmas is None]
+    bounds = {bound for patch in patches for bound in patch.sigmas or ()}
+    edges = sorted({*bounds, math.inf, -math.inf}, reverse=True)
+    spans = tuple(
+        ModelSpan(high, low, run.model.patched([patch for patch in patches if _counts(patch, high, low)]))
+        for high, low in itertools.pairwise(edges)
+    )
+    return replace(run, model=run.model.patched(always), spans=spans if bounds else ())
+
+
+def _counts(patch: Patch, high: float, low: float) -> bool:
+    return patch.sigmas is None or (patch.sigmas[0] >= high and patch.sigmas[1] <= low)
+
+
+def _evaluate(run: Run, rules: Parameterisation, conditioning: Conditioning) -> Evaluate:
+    """The evaluation by the run's model; where several take turns, by the one whose turn it is."""
+    if not run.spans:
+        return make_evaluate(run.model, rules, conditioning)
+    turns = [(span.low, make_evaluate(span.model, rules, conditioning)) for span in run.spans]
+
+    def evaluate(x: torch.Tensor, sigma: float, branches: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        _, made = next(turn for turn in turns if sigma > turn[0])
+        return made(x, sigma, branches)
+
+    return evaluate
+
+
 # ── encode ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def encode(run: Run, manager: Manager) -> Conditioning:
-    """Both branches' prompts, each distinct text encoded once; one row per branch where all pictures share a prompt."""
+def encode(run: Run, manager: Manager, inversions: TextualInversions | None = None) -> Conditioning:
+    """Both branches' prompts, each distinct text encoded once; one row per branch where all pictures share a prompt.
+    `inversions`: where the textual inversions are that prompts name."""
     encode_prompt = _composed(manager, "wrap_encode", run, functools.partial(_encode_prompt, run, manager), Embedding)
     entry = manager.syntaxes[run.request.prompt_syntax]
     syntax = Owned(entry.owner, f"prompt syntax {entry.name!r}", entry.load(), Prompt)
-    known: dict[str, Embedding] = {}
 
-    def embedding(text: str) -> Embedding:
-        if text not in known:
-            known[text] = encode_prompt(manager.ask("parse_prompt", Prompt, text=text, run=run) or syntax(text))
-        return known[text]
-
-    def branch(texts: tuple[str, ...]) -> tuple[Embedding, ...]:
-        if len(set(texts)) == 1:
-            return (embedding(texts[0]),)
-        return (stack_embeddings([embedding(text) for text in texts]),)
+    def parse(text: str) -> Prompt:
+        return manager.ask("parse_prompt", Prompt, text=text, run=run) or syntax(text)
 
     texts = run.prompts, run.negative_prompts
     asked = {run.request.prompt}, {run.request.negative_prompt}
-    return Conditioning(branch(texts[0]), branch(texts[1]), *texts, transformed=asked != tuple(map(set, texts)))
+    branches = Encoder(run, parse, encode_prompt, inversions).branches(*texts)
+    return Conditioning(*branches, *texts, transformed=asked != tuple(map(set, texts)))
 
 
 def _encode_prompt(run: Run, manager: Manager, prompt: Prompt) -> Embedding:
@@ -94,8 +130,9 @@ def rows_of(conditioning: Conditioning, run: Run) -> Conditioning:
     """The part of a whole generation's conditioning that is this run's."""
 
     def part(embedding: Embedding) -> Embedding:
-        pooled = None if embedding.pooled is None else _rows(embedding.pooled, run)
-        return replace(embedding, context=_rows(embedding.context, run), pooled=pooled)
+        further = {"pooled": embedding.pooled, "mask": embedding.mask, "channels": embedding.channels}
+        rows = {what: tensor if tensor is None else _rows(tensor, run) for what, tensor in further.items()}
+        return replace(embedding, context=_rows(embedding.context, run), **rows)
 
     return replace(
         conditioning,
@@ -181,7 +218,7 @@ def unsampled(run: Run) -> torch.Tensor:
 def make_denoiser(run: Run, conditioning: Conditioning, manager: Manager) -> Denoiser:
     """model → guidance → adjustments → wrappers, the nearest plugin's outermost."""
     rules = parameterisation(run.spec)
-    evaluate = _cancellable(make_evaluate(run.model, rules, conditioning), run)
+    evaluate = _cancellable(_evaluate(run, rules, conditioning), run)
     entry = manager.guidance[run.request.guidance]
     guidance = Owned(entry.owner, f"guidance {entry.name!r}", functools.partial(entry.load(), run))
     guide = guidance.wrapping(evaluate, Prediction)

@@ -30,6 +30,7 @@ BUILTINS = (
     "sdkit.builtin.guidance",
     "sdkit.builtin.noise",
     "sdkit.builtin.masks",
+    "sdkit.builtin.loras:Loras",
     "sdkit.builtin.stages",
     "sdkit.builtin.previews:Previews",
     "sdkit.builtin.metadata",

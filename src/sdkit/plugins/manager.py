@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, JsonValue
 
     from sdkit.models import ModelFamily
+    from sdkit.models.lora import LoraFormat
     from sdkit.prompts import PromptSyntax
     from sdkit.types import Guidance
 
@@ -53,8 +54,8 @@ class PluginInfo:
 class Manager:
     """A pipeline's plugins. Filled while it is built, read-only afterwards, shared by threads.
 
-    `samplers`, `schedules`, `noise_sources`, `guidance`, `families`, `syntaxes`: what was registered, by name.
-    `option_models`: plugins' options by namespace.
+    `samplers`, `schedules`, `noise_sources`, `guidance`, `families`, `syntaxes`, `lora_formats`: what was registered,
+    by name. `option_models`: plugins' options by namespace.
     """
 
     def __init__(self, *, trace: bool = False) -> None:
@@ -72,6 +73,7 @@ class Manager:
         self.guidance: Registry[Entry[Guidance]] = Registry("guidance")
         self.families: Registry[Entry[ModelFamily]] = Registry("model family")
         self.syntaxes: Registry[Entry[PromptSyntax]] = Registry("prompt syntax")
+        self.lora_formats: Registry[Entry[LoraFormat]] = Registry("LoRA format")
         self.option_models: Registry[Entry[type[BaseModel]]] = Registry("options namespace")
 
     @property
@@ -164,6 +166,19 @@ class Manager:
         if answer is None:
             raise SdkitError(f"no plugin answers the hook {hook!r}; a built-in one is missing")
         return answer
+
+    def answers(self, hook: str, kind: type[R], **arguments: object) -> list[R]:
+        """What each plugin answers, without the Nones, farthest first; an answer may be a tuple of several. Raises
+        HookResultError for one of another type."""
+        made: list[R] = []
+        for owned in reversed(self._implementations(hook)):
+            answer = self._call(owned, arguments)
+            for each in cast("tuple[object, ...]", answer if isinstance(answer, tuple) else (answer,)):
+                if isinstance(each, kind):
+                    made.append(each)
+                elif answer is not None:
+                    raise wrong_result(owned.owner, hook, kind, each)
+        return made
 
     def factories(self, hook: str, kind: type[Any] = object, **arguments: object) -> list[Owned]:
         """What each plugin's factory returned, without the Nones, farthest first: compose in this order.
@@ -289,6 +304,7 @@ _COLLECTORS: dict[str, tuple[str, Callable[..., Entry[Any]]]] = {
     "register_guidance": ("guidance", _entry),
     "register_model_families": ("families", _entry),
     "register_prompt_syntaxes": ("syntaxes", _entry),
+    "register_lora_formats": ("lora_formats", _entry),
     "register_options": ("option_models", _entry),
 }
 

@@ -6,15 +6,19 @@ batches, img2img, masks and similarity all do what they do with a real model; on
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from sdkit.errors import ModelError
+from sdkit.models.patching import check_targets
+from sdkit.models.recent import Recent
 from sdkit.sigmas import flow_sigmas, scaled_linear_sigmas
-from sdkit.types import Defaults, Embedding, ModelSpec, PredictionType, TokenChunk
+from sdkit.types import Defaults, Embedding, ModelSpec, Patch, PredictionType, TokenChunk
 
 if TYPE_CHECKING:
     from sdkit.types import Prompt
@@ -28,6 +32,8 @@ class ToyModel:
     """A stand-in for a loaded model, for tests: `Pipeline(ToyModel())`. Latents are `[B, 4, H/8, W/8]`.
 
     `prediction`: what the "network" outputs. `evaluations` counts its calls, `rows` how many pictures went through it.
+    Its weights, for patches: `unet.colours.weight`, `[4, 4]`, mixes the channels of what it draws, and
+    `text_encoder.words.weight`, `[12, 12]`, the features of each word; both are the identity.
     """
 
     def __init__(
@@ -38,6 +44,9 @@ class ToyModel:
         defaults = Defaults(width, height, steps=6, sampler="euler", schedule="normal", guidance_scale=3.0)
         self._spec = ModelSpec("toy", prediction, sigmas, defaults, has_image_tower=True)
         self._loaded = True
+        self._weights = {"unet.colours.weight": torch.eye(4), "text_encoder.words.weight": torch.eye(WIDTH)}
+        self._changed: frozenset[str] = frozenset()
+        self._derived: Recent[ToyModel] = Recent(most=8)
         self.evaluations = 0
         self.rows = 0
         self.texts_encoded = 0
@@ -84,7 +93,8 @@ class ToyModel:
             for chunk in self.tokenize(prompt)
             for id_, weight, text in zip(chunk.ids, chunk.weights, chunk.texts, strict=True)
         ]
-        return Embedding(torch.tensor(rows)[None] / clip_skip)
+        context = torch.tensor(rows)[None] / clip_skip
+        return Embedding(self._mixed("text_encoder.words.weight", context))
 
     def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
         """What a network trained on one picture per prompt would say, softened so that it depends on `x`, too."""
@@ -124,6 +134,28 @@ class ToyModel:
         targets = torch.cat([self._target(summary, latents[:1]) for summary in summaries]).flatten(1)
         return torch.nn.functional.cosine_similarity(targets[:, None], latents.flatten(1)[None], dim=-1)
 
+    @property
+    def weights(self) -> Mapping[str, tuple[int, ...]]:
+        """The two of them."""
+        return {name: tuple(weight.shape) for name, weight in self._weights.items()}
+
+    def patched(self, patches: Sequence[Patch]) -> ToyModel:
+        """A toy with changed weights; it counts for itself. Kept like a real model's."""
+        if not patches:
+            return self
+        check_targets(patches, self._weights, self._name)
+
+        def make() -> ToyModel:
+            twin = copy.copy(self)
+            twin._weights, twin._derived = dict(self._weights), Recent(most=8)
+            for patch in patches:
+                for name in patch.targets:
+                    twin._weights[name] = patch.apply(name, twin._weights[name])
+            twin._changed = self._changed.union(*(patch.targets for patch in patches))
+            return twin
+
+        return self._derived.get(tuple(patch.key for patch in patches), make)
+
     def to(self, device: str, dtype: str) -> ToyModel:
         """Itself; it lives on the CPU. Raises ModelError for anything else."""
         if device != "cpu":
@@ -141,7 +173,11 @@ class ToyModel:
         y = torch.linspace(-1, 1, height, dtype=like.dtype)[None, :, None] - features[:, 8, None, None] * 0.4
         x = torch.linspace(-1, 1, width, dtype=like.dtype)[None, None, :] - features[:, 9, None, None] * 0.4
         disc = torch.sigmoid((0.5 - (x**2 + y**2)) * 12)[:, None]
-        return disc * features[:, :4, None, None] + (1 - disc) * features[:, 4:8, None, None]
+        drawn = disc * features[:, :4, None, None] + (1 - disc) * features[:, 4:8, None, None]
+        return self._mixed("unet.colours.weight", drawn.movedim(1, -1)).movedim(-1, 1)
+
+    def _mixed(self, name: str, features: torch.Tensor) -> torch.Tensor:
+        return features @ self._weights[name].to(features.dtype).T if name in self._changed else features
 
     def _sigma(self, timestep: float) -> float:
         sigmas = self._spec.sigmas

@@ -24,8 +24,10 @@ Nothing here imports torch; tensors appear in annotations only.
 """
 
 from sdkit.types.conditioning import (
+    Area,
     Conditioning,
     Embedding,
+    SizeConditioning,
 )
 from sdkit.types.events import (
     Encoded,
@@ -35,20 +37,29 @@ from sdkit.types.events import (
     RunStarted,
     StepDone,
 )
+from sdkit.types.loras import LoraInput, LoraSpec
 from sdkit.types.models import (
     Defaults,
     DiffusionModel,
     ModelSpec,
     PredictionType,
 )
+from sdkit.types.patches import Patch
 from sdkit.types.prompts import (
+    Dialect,
+    During,
+    LoraReference,
+    Moment,
     Prompt,
     Segment,
+    TextualInversion,
     TokenChunk,
+    Turn,
 )
 from sdkit.types.runs import (
     CancelToken,
     Latents,
+    ModelSpan,
     Result,
     Run,
     RunPlan,
@@ -73,12 +84,15 @@ from sdkit.types.sampling import (
 )
 
 __all__ = [
+    "Area",
     "BoundSampler",
     "CancelToken",
     "Conditioning",
     "Defaults",
     "Denoiser",
+    "Dialect",
     "DiffusionModel",
+    "During",
     "Embedding",
     "Encoded",
     "Evaluate",
@@ -88,11 +102,17 @@ __all__ = [
     "Guide",
     "ImagesDone",
     "Latents",
+    "LoraInput",
+    "LoraReference",
+    "LoraSpec",
     "MakeNoiseSource",
+    "ModelSpan",
     "ModelSpec",
+    "Moment",
     "Noise",
     "NoiseKind",
     "NoiseSource",
+    "Patch",
     "Prediction",
     "PredictionType",
     "Prompt",
@@ -104,9 +124,12 @@ __all__ = [
     "Schedule",
     "ScheduleParams",
     "Segment",
+    "SizeConditioning",
     "Stash",
     "Step",
     "StepDone",
+    "TextualInversion",
     "TokenChunk",
+    "Turn",
     "option_of",
 ]

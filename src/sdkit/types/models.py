@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
     from sdkit.types.conditioning import Embedding
+    from sdkit.types.patches import Patch
     from sdkit.types.prompts import Prompt, TokenChunk
 
 PredictionType = Literal["eps", "v", "flow"]
@@ -34,7 +36,9 @@ class ModelSpec:
     """What the pipeline must know of a model.
 
     `sigmas`: noise std at each training timestep, ascending. `latent_factor`: pixels per latent along a side; widths
-    and heights must be multiples of it. `has_image_tower`: whether it can compare texts with pictures.
+    and heights must be multiples of it. `input_channels`: of the noise predictor; more than `latent_channels` where it
+    sees a mask or another picture, too (inpainting: 9, instruct-pix2pix: 8). `has_image_tower`: whether it can compare
+    texts with pictures.
     """
 
     family: str
@@ -42,6 +46,7 @@ class ModelSpec:
     sigmas: tuple[float, ...]
     defaults: Defaults
     latent_channels: int = 4
+    input_channels: int = 4
     latent_factor: int = 8
     has_image_tower: bool = False
 
@@ -92,6 +97,19 @@ class DiffusionModel(Protocol):
     def similarity(self, texts: tuple[str, ...], pixels: torch.Tensor) -> torch.Tensor:
         """Cosine similarity of CLIP's text and image features: `[len(texts), B]`. Raises ModelError without image
         tower."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of every weight that can be patched, by name: network, module and parameter in the original
+        layout's names, such as `unet.input_blocks.1.1.proj_in.weight`."""
+        ...
+
+    def patched(self, patches: Sequence[Patch]) -> DiffusionModel:
+        """A model with changed weights, which shares the others; this one stays as it is. Itself without patches.
+
+        The last ones are kept by the patches' keys. Raises ModelError for a patch of a weight that is not there.
+        """
         ...
 
     def to(self, device: str, dtype: str) -> DiffusionModel:

@@ -68,7 +68,7 @@ class RunPlan:
     `request`: with every None replaced by the family's default; replace it by `plan.request.replace(steps=…)`.
     `seeds`, `prompts`, `negative_prompts`: one of each per image, so their lengths must stay equal; an image is wholly
     described by its seed, its prompts and the request. `options` are the plugins' options, already validated.
-    `latents`: what `pipe.sample` was given to start from, in place of an initial image.
+    `latents`: what `pipe.sample` was given to start from, in place of an initial image. `stash`: pockets for plugins.
     """
 
     request: Request
@@ -79,6 +79,7 @@ class RunPlan:
     options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict["type[BaseModel]", "BaseModel"])
     warnings: list[str] = field(default_factory=list[str])
     latents: Latents | None = None
+    stash: Stash = field(default_factory=Stash)
 
     def option(self, kind: type[OptionsT]) -> OptionsT:
         """The validated options of this type, as registered by `register_options`."""
@@ -86,15 +87,26 @@ class RunPlan:
 
 
 @dataclass(frozen=True, eq=False)
+class ModelSpan:
+    """A model that predicts in a part of a run: where `low < sigma <= high`."""
+
+    high: float
+    low: float
+    model: DiffusionModel
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """One batch of pictures on its way through the stages; frozen from the plan.
 
-    `request`: resolved, nothing in it is None that a family has a default for. `seeds`, `prompts`, `negative_prompts`:
-    of this batch, after `transform_prompt`. `first`: the index of its first picture in the whole generation of
-    `total`. `sigmas`: descending; `sigmas[0]` is where sampling starts, later than the schedule's if `denoise` < 1.
-    `spec`: the model's, with what the request says otherwise of its prediction type and noise levels. `uncond`: whether
-    the sampler needs the negative branch's prediction, so that guidance must not leave it out. `shared_noise`: whether
-    a picture's noise depends on the others of its generation, so that they can only be made again together.
+    `request`: resolved, nothing in it is None that a family has a default for. `seeds`, `prompts`,
+    `negative_prompts`: of this batch, after `transform_prompt`. `first`: the index of its first picture in the
+    whole generation of `total`. `model`: with what `patch_model` changes in it; where patches do not count
+    everywhere, `spans` say which model predicts where, and `model` is without these. `sigmas`: descending;
+    `sigmas[0]` is where sampling starts, later than the schedule's if `denoise` < 1. `spec`: the model's, with what
+    the request says otherwise of its prediction type and noise levels. `uncond`: whether the sampler needs the
+    negative branch's prediction, so that guidance must not leave it out. `shared_noise`: whether a picture's noise
+    depends on the others of its generation, so that they can only be made again together.
     Known only from the sampling stage on: `init`, scaled latents `[1 or B, C, H/f, W/f]` of the initial image, or None;
     `mask`, `[1, 1, H/f, W/f]` in 0…1, 1 where the picture is to change, or None; `noise`, `[B, C, H/f, W/f]`, the
     starting noise of unit variance, or zeros where none is to be added.
@@ -112,6 +124,7 @@ class Run:
     shared_noise: bool = False
     first: int = 0
     total: int = 1
+    spans: tuple[ModelSpan, ...] = ()
     init: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     noise: torch.Tensor | None = None

@@ -103,6 +103,18 @@ def parse_sigmas(text: str) -> tuple[float, ...]:
         raise RequestError(f"--sigmas takes numbers with commas between, such as 14.6,7,3,0, not {text!r}") from None
 
 
+def parse_lora(text: str) -> tuple[str, *tuple[float, ...]]:
+    """`detail:0.8:0.6` → name or path, which may have colons of its own, and at most two strengths."""
+    parts, strengths = text.split(":"), list[float]()
+    while len(parts) > 1 and len(strengths) < 2:
+        try:
+            strengths.insert(0, float(parts[-1]))
+        except ValueError:
+            break
+        parts.pop()
+    return ":".join(parts), *strengths
+
+
 def parse_options(texts: Sequence[str], flag: str = "--sampler-option") -> dict[str, JsonValue]:
     """`["eta=0.5"]` → values by name: JSON where it is JSON, text otherwise. Raises RequestError."""
     parsed: dict[str, JsonValue] = {}

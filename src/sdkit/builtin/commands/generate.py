@@ -8,6 +8,7 @@ import typer
 
 from sdkit.builtin.commands.fields import (
     make_request,
+    parse_lora,
     parse_options,
     parse_plugin_options,
     parse_seeds,
@@ -128,6 +129,14 @@ def generate(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A LoRA, with its strength in the model and that in the text encoders: detail:0.8:0.6. Repeatable.",
+            metavar="NAME:N:N",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     prediction: Annotated[str | None, typer.Option(help=_about("prediction"), rich_help_panel=_MODEL)] = None,
     zero_terminal_snr: Annotated[
         bool | None,
@@ -232,6 +241,7 @@ def generate(
         "prompt_syntax": prompt_syntax,
         # a prompt given beside --like is not the record's, so plugins may change it
         "transform_prompts": True if transform_prompts is None and prompt is not None else transform_prompts,
+        "loras": tuple(map(parse_lora, lora)) if lora else None,
         "init_image": init_image,
         "denoise": denoise,
         "mask": mask,

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from sdkit.builtin.commands.bars import file_bar
 from sdkit.builtin.commands.models import find_model
 from sdkit.builtin.commands.tables import show_json, show_table
 from sdkit.images import SUFFIXES, read_record
-from sdkit.models import inspect_file
+from sdkit.models import KINDS, HashCache, inspect_file
 from sdkit.plugins import load_manager
+from sdkit.settings import Settings
 
 if TYPE_CHECKING:
     from sdkit.images import GenerationRecord
@@ -22,11 +24,11 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(help="Checkpoint or picture: a file, or a name that `sdkit models` lists.")],
+    file: Annotated[str, typer.Argument(help="Model file or picture: a file, or a name that `sdkit models` lists.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
 ) -> None:
-    """Look into a file without loading it: a checkpoint's family, parts and metadata, or a picture's record."""
-    path = find_model(file)
+    """Look into a file without loading it: what a model is, why, and how it was trained; how a picture was made."""
+    path = find_model(file, KINDS)
     if _is_picture(path) if path is not None else Path(file).suffix.lower() in SUFFIXES:
         record = read_record(path or file)
         if as_json:
@@ -37,7 +39,11 @@ def inspect(
     source = str(path or file)
     manager = load_manager()
     opened = cast("CheckpointFile | None", manager.first("load_checkpoint", source=source))
-    found = inspect_file(opened or source, [entry.load() for entry in manager.families.values()])
+    families = [entry.load() for entry in manager.families.values()]
+    with file_bar() as progress:
+        found = inspect_file(
+            opened or source, families, cache=HashCache(Settings.load().cache.expanduser()), progress=progress
+        )
     if as_json:
         show_json(_as_json(found))
     else:
@@ -60,19 +66,25 @@ def _show(found: Inspection) -> None:
         ("file", str(found.path)),
         ("size", f"{found.size:,} bytes"),
         ("family", found.family or "not recognised"),
-        ("prediction", found.prediction or "unknown"),
         ("looks like", found.looks_like),
+        ("for family", "" if found.family else found.for_family),
+        ("prediction", found.prediction or ("" if found.facts else "unknown")),
+        *found.facts.items(),
         ("tensors", f"{found.tensors:,}"),
         ("parameters", f"{found.parameters:,}"),
         ("dtypes", ", ".join(f"{name} {count:,}" for name, count in found.dtypes.items())),
         ("sha256", found.sha256),
         ("AutoV2", found.auto_v2),
+        ("AutoV3", found.hashes.auto_v3 if found.hashes else ""),
     ]
     show_table("file", ("what", "value"), [row for row in rows if row[1]])
     show_table("parts", ("part", "parameters"), [(name, f"{count:,}") for name, count in found.parts.items()])
     reasons = [("because", fact) for fact in found.why]
     reasons += [(f"not {name}", reason) for name, reason in found.declined.items()]
     show_table("why", ("", "evidence"), reasons)
+    if found.training:
+        rows = [(label, _one_line(value)) for label, value in found.training.items()]
+        show_table("training, as its metadata say", ("what", "value"), rows)
     if found.metadata:
         show_table("metadata", ("key", "value"), [(key, _one_line(value)) for key, value in found.metadata.items()])
 
@@ -84,12 +96,16 @@ def _as_json(found: Inspection) -> dict[str, object]:
         "family": found.family,
         "prediction": found.prediction,
         "looks_like": found.looks_like,
+        "for_family": found.for_family or None,
+        "facts": dict(found.facts),
+        "training": dict(found.training),
         "tensors": found.tensors,
         "parameters": found.parameters,
         "parts": dict(found.parts),
         "dtypes": dict(found.dtypes),
         "sha256": found.sha256,
         "auto_v2": found.auto_v2,
+        "auto_v3": found.hashes.auto_v3 or None if found.hashes else None,
         "why": list(found.why),
         "declined": dict(found.declined),
         "metadata": dict(found.metadata),

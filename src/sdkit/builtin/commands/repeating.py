@@ -6,10 +6,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sdkit.builtin.commands.bars import file_bar
 from sdkit.builtin.commands.models import embedded_model
 from sdkit.errors import ModelNotFoundError, UnknownNameError
 from sdkit.images import differences, installed_versions
-from sdkit.models import model_files
+from sdkit.models import Library
 from sdkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,19 +21,27 @@ if TYPE_CHECKING:
 
 
 def model_of(record: GenerationRecord | None) -> str | None:
-    """What to load for a record's model: a file in the box or in the model folder, or None if it does not say.
+    """What to load for a record's model, or None if it does not say: by name a file in the box or in the model folders,
+    else the file with the record's hash, whatever its name.
 
-    Raises ModelNotFoundError if there is no model of that name.
+    Raises ModelNotFoundError if there is neither.
     """
-    if record is None or not record.model:
+    if record is None or not (record.model or record.model_sha256):
         return None
-    folder = Settings.load().models
+    settings = Settings.load()
+    library = Library.of(settings)
     embedded = embedded_model()
-    for file in (*([embedded] if embedded else []), *model_files(folder)):
-        if record.model in (file.name, file.path.stem):
-            return str(file.path)
+    if embedded and record.model == embedded.name:
+        return str(embedded.path)
+    found = library.get("checkpoints", record.model) if record.model else None
+    if found is None and record.model_sha256:
+        with file_bar() as progress:
+            found = library.find_by_hash("checkpoints", record.model_sha256, progress)
+    if found is not None:
+        return str(found)
+    digits = f" (hash {record.model_sha256[:10]})" if record.model_sha256 else ""
     raise ModelNotFoundError(
-        f"the picture was made with the model {record.model!r}, which is not in {folder}. "
+        f"the picture was made with the model {record.model!r}{digits}, which is not in {settings.models}. "
         "Say which one to use: --model FILE"
     )
 

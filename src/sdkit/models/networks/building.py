@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
 from sdkit.errors import WeightsError
-from sdkit.models.checkpoint import CheckpointFile
+from sdkit.models.checkpoint import CheckpointFile, release
+from sdkit.models.patching import patched_module, touches
+from sdkit.types import Patch
 
-M = TypeVar("M", bound=nn.Module)
+M_co = TypeVar("M_co", bound=nn.Module, covariant=True)
 
 
-class Part(Generic[M]):
+SAMPLE = 64
+"""Numbers at the beginning of each tensor that are looked at before anything is computed."""
+
+
+MOST_MAPPED = 128 << 20
+"""How much of a file is in memory besides the copies that are made of it, in bytes."""
+
+
+@dataclass(frozen=True)
+class LoadTiming:
+    """How long it took to fill a network with its weights, and how many bytes those take in memory."""
+
+    seconds: float
+    bytes: int
+
+
+class Part(Generic[M_co]):
     """One network of a model: checked against the file at once, filled with its weights at the first call. Thread-safe.
 
     `prefix` goes before the module's names to make the file's keys. Raises WeightsError if weights are missing or have
@@ -23,7 +44,7 @@ class Part(Generic[M]):
     """
 
     def __init__(
-        self, make: Callable[[], M], file: CheckpointFile, prefix: str, device: torch.device, dtype: torch.dtype
+        self, make: Callable[[], M_co], file: CheckpointFile, prefix: str, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.device = device
         self.dtype = dtype
@@ -31,10 +52,18 @@ class Part(Generic[M]):
         self._file = file
         self._prefix = prefix
         self._skeleton = _skeleton(make)
-        self.sources = {name: prefix + name for name in self._skeleton.state_dict()}
+        self.shapes = {name: tuple(weight.shape) for name, weight in self._skeleton.state_dict().items()}
+        self.sources = {name: prefix + name for name in self.shapes}
         _check(self._skeleton, file, self.sources)
-        self._module: M | None = None
+        self._module: M_co | None = None
         self._lock = threading.Lock()
+        self._patched: tuple[Part[M_co], str, tuple[Patch, ...]] | None = None
+        self.timing: LoadTiming | None = None
+
+    @property
+    def file(self) -> CheckpointFile:
+        """Where its weights are, under the names that `sources` gives."""
+        return self._file
 
     @property
     def filled(self) -> bool:
@@ -46,7 +75,7 @@ class Part(Generic[M]):
         """The dtype of its weights in the file, in safetensors' names."""
         return self._file.infos[next(iter(self.sources.values()))].dtype
 
-    def __call__(self) -> M:
+    def __call__(self) -> M_co:
         """The network, with its weights."""
         if self._module is None:
             with self._lock:
@@ -54,21 +83,69 @@ class Part(Generic[M]):
                     self._module = self._filled()
         return self._module
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> Part[M]:
+    def patched(self, network: str, patches: Sequence[Patch]) -> Part[M_co]:
+        """This part with changed weights, computed now; it shares the others, and is itself if none is changed."""
+        if not touches(patches, network):
+            return self
+        if self._patched is not None:
+            first, network, before = self._patched
+            return first.patched(network, (*before, *patches))
+        twin = copy.copy(self)
+        twin._module = patched_module(self(), network, patches)
+        twin._patched = (self, network, tuple(patches))
+        return twin
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Part[M_co]:
         """This part on another device or in another dtype, read from the file again; itself if nothing changes."""
         if (device, dtype) == (self.device, self.dtype):
             return self
+        if self._patched is not None:
+            first, network, patches = self._patched
+            return first.to(device, dtype).patched(network, patches)
         return Part(self._make, self._file, self._prefix, device, dtype)
 
-    def _filled(self) -> M:
+    def check_beginnings(self) -> None:
+        """Look at the first numbers of every weight: broken trainings and conversions show there, and reading all the
+        rest twice would take as long as loading. Raises WeightsError if one is not finite."""
+        samples = [self._file.tensor(key).flatten()[:SAMPLE].float() for key in self.sources.values()]
+        if not torch.cat(samples).isfinite().all():
+            for key, sample in zip(self.sources.values(), samples, strict=True):
+                self._check_finite(key, sample)
+
+    def check_all(self) -> None:
+        """Look at all the weights, as they are stored. Raises WeightsError if one is not finite."""
+        for key in self.sources.values():
+            self._check_finite(key, self._file.tensor(key))
+
+    def _check_finite(self, key: str, numbers: torch.Tensor) -> None:
+        if not numbers.float().isfinite().all():
+            raise WeightsError(
+                f"{self._file.path}: the weight {key} holds numbers that are not finite (NaN or infinity), so every "
+                "picture would be broken. The file is damaged, or its training or merge failed; get another one"
+            )
+
+    def _filled(self) -> M_co:
         """The skeleton with its weights. Those that are on the device and in the dtype already are not copied: the
         module then computes from the mapped file."""
-        weights = {name: self._file.tensor(key).to(self.device, self.dtype) for name, key in self.sources.items()}
+        start = time.perf_counter()
+        weights: dict[str, torch.Tensor] = {}
+        copied = 0
+        for name, key in self.sources.items():
+            stored = self._file.tensor(key)
+            weights[name] = stored.to(self.device, self.dtype)
+            if weights[name] is not stored:
+                copied += stored.nbytes
+            if copied >= MOST_MAPPED:  # what was copied is not needed twice
+                release(self._file)
+                copied = 0
         self._skeleton.load_state_dict(weights, assign=True)
-        return self._skeleton.requires_grad_(False)
+        module = self._skeleton.requires_grad_(False)
+        size = sum(weight.numel() * weight.element_size() for weight in weights.values())
+        self.timing = LoadTiming(time.perf_counter() - start, size)
+        return module
 
 
-def _skeleton(make: Callable[[], M]) -> M:
+def _skeleton(make: Callable[[], M_co]) -> M_co:
     """A module without memory behind its weights, for inference."""
     with torch.device("meta"):
         module = make()

@@ -1,12 +1,18 @@
-"""CLIP's towers (arXiv:2103.00020), under the names of Hugging Face's CLIPModel, which SD1 checkpoints use."""
+"""CLIP's towers (arXiv:2103.00020), under the names of Hugging Face's CLIPModel, which SD1 checkpoints use.
+
+OpenCLIP's towers are the same networks under other names; `renaming.py` shows them under these.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdkit.models.architecture import ClipImageArchitecture, ClipTextArchitecture, TransformerArchitecture
+from sdkit.models.networks.layers import Conv2d, LayerNorm, Linear
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
@@ -21,10 +27,10 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.q_proj = Linear(width, width)
+        self.k_proj = Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
     def forward(self, x: Tensor, causal: bool) -> Tensor:
         query, key, value = (
@@ -39,8 +45,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int, activation: str) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,9 +59,9 @@ class Layer(nn.Module):
 
     def __init__(self, a: TransformerArchitecture) -> None:
         super().__init__()
-        self.layer_norm1 = nn.LayerNorm(a.width)
+        self.layer_norm1 = LayerNorm(a.width)
         self.self_attn = SelfAttention(a.width, a.heads)
-        self.layer_norm2 = nn.LayerNorm(a.width)
+        self.layer_norm2 = LayerNorm(a.width)
         self.mlp = FeedForward(a.width, a.hidden, a.activation)
 
     def forward(self, x: Tensor, causal: bool) -> Tensor:
@@ -70,8 +76,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(a) for _ in range(a.layers))
 
-    def forward(self, x: Tensor, causal: bool, skip: int = 0) -> Tensor:
-        for layer in self.layers[: len(self.layers) - skip]:
+    def forward(self, x: Tensor, causal: bool) -> Tensor:
+        for layer in self.layers:
             x = layer(x, causal)
         return x
 
@@ -84,22 +90,61 @@ class TextEmbeddings(nn.Module):
         self.token_embedding = _table(a.vocabulary, a.transformer.width)
         self.position_embedding = _table(a.positions, a.transformer.width)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.token_embedding(ids) + self.position_embedding.weight[: ids.shape[1]]
+    def forward(self, ids: Tensor, vectors: Mapping[tuple[int, int], Tensor]) -> Tensor:
+        tokens = self.token_embedding(ids.clamp(min=0))
+        for (row, position), vector in vectors.items():
+            tokens[row, position] = vector.to(tokens)
+        return tokens + self.position_embedding.weight[: ids.shape[1]]
+
+
+class TextModel(nn.Module):
+    """The layers of the text tower."""
+
+    def __init__(self, architecture: ClipTextArchitecture) -> None:
+        super().__init__()
+        self.embeddings = TextEmbeddings(architecture)
+        self.encoder = Transformer(architecture.transformer)
+        self.final_layer_norm = LayerNorm(architecture.transformer.width)
 
 
 class ClipText(nn.Module):
-    """The text tower: ids `[B, T]` → features `[B, T, C]` after the final norm; `skip` leaves out the last layers."""
+    """The text tower, with the projection of its summary where the architecture has one."""
 
     def __init__(self, architecture: ClipTextArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.embeddings = TextEmbeddings(architecture)
-        self.encoder = Transformer(architecture.transformer)
-        self.final_layer_norm = nn.LayerNorm(architecture.transformer.width)
+        self.text_model = TextModel(architecture)
+        if architecture.projection:
+            self.text_projection = Linear(architecture.transformer.width, architecture.projection, bias=False)
 
-    def forward(self, ids: Tensor, skip: int = 0) -> Tensor:
-        return self.final_layer_norm(self.encoder(self.embeddings(ids), causal=True, skip=skip))
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.text_model.final_layer_norm.weight.device
+
+    def forward(
+        self, ids: Tensor, skip: int = 0, norm: bool = True, vectors: Mapping[tuple[int, int], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Ids `[B, T]` → features `[B, T, C]` without the last `skip` layers, after the final norm unless `norm` is
+        False; and those of the last layer, always after the norm.
+
+        `vectors`: what stands at (row, position) instead of the id's own vector, `[C]` each.
+        """
+        x = self.text_model.embeddings(ids, vectors or {})
+        layers, finish = self.text_model.encoder.layers, self.text_model.final_layer_norm
+        features = x
+        for number, layer in enumerate(layers, start=1):
+            x = layer(x, causal=True)
+            if number == len(layers) - skip:
+                features = x
+        last = finish(x)
+        if not norm:
+            return features, last
+        return (finish(features) if skip else last), last
+
+    def project(self, summary: Tensor) -> Tensor:
+        """The projection of features `[B, C]`, `[B, P]`; themselves where there is none."""
+        return self.text_projection(summary) if self.architecture.projection else summary
 
 
 class ImageEmbeddings(nn.Module):
@@ -109,7 +154,7 @@ class ImageEmbeddings(nn.Module):
         super().__init__()
         width = a.transformer.width
         self.class_embedding = nn.Parameter(torch.empty(width))
-        self.patch_embedding = nn.Conv2d(3, width, a.patch, stride=a.patch, bias=False)
+        self.patch_embedding = Conv2d(3, width, a.patch, stride=a.patch, bias=False)
         self.position_embedding = _table((a.side // a.patch) ** 2 + 1, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -124,9 +169,9 @@ class ImageTower(nn.Module):
     def __init__(self, a: ClipImageArchitecture) -> None:
         super().__init__()
         self.embeddings = ImageEmbeddings(a)
-        self.pre_layrnorm = nn.LayerNorm(a.transformer.width)  # sic, in every CLIP checkpoint
+        self.pre_layrnorm = LayerNorm(a.transformer.width)  # sic, in every CLIP checkpoint
         self.encoder = Transformer(a.transformer)
-        self.post_layernorm = nn.LayerNorm(a.transformer.width)
+        self.post_layernorm = LayerNorm(a.transformer.width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), causal=False)
@@ -140,8 +185,8 @@ class ClipImage(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.vision_model = ImageTower(a)
-        self.visual_projection = nn.Linear(a.transformer.width, a.projection, bias=False)
-        self.text_projection = nn.Linear(a.text_width, a.projection, bias=False)
+        self.visual_projection = Linear(a.transformer.width, a.projection, bias=False)
+        self.text_projection = Linear(a.text_width, a.projection, bias=False)
 
     def picture_vectors(self, pixels: Tensor) -> Tensor:
         """Normalised pictures `[B, 3, side, side]` → unit vectors `[B, P]`."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdkit.models.architecture import UNetArchitecture
+from sdkit.models.networks.layers import Conv2d, GroupNorm, LayerNorm, Linear
 
 GROUPS = 32
 
@@ -32,14 +33,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width_in: int, width: int, time_width: int) -> None:
         super().__init__()
-        self.in_layers = nn.Sequential(
-            nn.GroupNorm(GROUPS, width_in), nn.SiLU(), nn.Conv2d(width_in, width, 3, padding=1)
-        )
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, width))
+        self.in_layers = nn.Sequential(GroupNorm(GROUPS, width_in), nn.SiLU(), Conv2d(width_in, width, 3, padding=1))
+        self.emb_layers = nn.Sequential(nn.SiLU(), Linear(time_width, width))
         self.out_layers = nn.Sequential(  # the identity keeps the place of the dropout that training used
-            nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Identity(), nn.Conv2d(width, width, 3, padding=1)
+            GroupNorm(GROUPS, width), nn.SiLU(), nn.Identity(), Conv2d(width, width, 3, padding=1)
         )
-        self.skip_connection = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
+        self.skip_connection = Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         inner = self.in_layers(x) + self.emb_layers(time)[:, :, None, None]
@@ -52,10 +51,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, context: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context, width, bias=False)
-        self.to_v = nn.Linear(context, width, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(width, width))
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(context, width, bias=False)
+        self.to_v = Linear(context, width, bias=False)
+        self.to_out = nn.Sequential(Linear(width, width))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         query, key, value = (
@@ -71,7 +70,7 @@ class GatedGelu(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(width, 2 * hidden)
+        self.proj = Linear(width, 2 * hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj(x).chunk(2, dim=-1)
@@ -83,7 +82,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(GatedGelu(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width))
+        self.net = nn.Sequential(GatedGelu(width, 4 * width), nn.Identity(), Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -97,9 +96,9 @@ class TransformerBlock(nn.Module):
         self.attn1 = Attention(width, width, heads)
         self.attn2 = Attention(width, context, heads)
         self.ff = FeedForward(width)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.norm3 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
+        self.norm2 = LayerNorm(width)
+        self.norm3 = LayerNorm(width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         normalised = self.norm1(x)
@@ -113,10 +112,10 @@ class SpatialTransformer(nn.Module):
 
     def __init__(self, width: int, context: int, heads: int, depth: int, linear: bool) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, width, eps=1e-6)
-        self.proj_in = nn.Linear(width, width) if linear else nn.Conv2d(width, width, 1)
+        self.norm = GroupNorm(GROUPS, width, eps=1e-6)
+        self.proj_in = Linear(width, width) if linear else Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList(TransformerBlock(width, context, heads) for _ in range(depth))
-        self.proj_out = nn.Linear(width, width) if linear else nn.Conv2d(width, width, 1)
+        self.proj_out = Linear(width, width) if linear else Conv2d(width, width, 1)
         self.linear = linear
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -140,7 +139,7 @@ class Downsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.op = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.op = Conv2d(width, width, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.op(x)
@@ -151,10 +150,25 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         return self.conv(F.interpolate(x, size=size, mode="nearest"))
+
+
+class TimeEmbedding(nn.ModuleList):
+    """The timestep's features, and those of a guidance scale where the model takes one, as the vector that the residual
+    blocks get."""
+
+    def __init__(self, width_in: int, width: int, guidance: int) -> None:
+        super().__init__([Linear(width_in, width), nn.SiLU(), Linear(width, width)])
+        if guidance:
+            self.cond_proj = Linear(guidance, width_in, bias=False)
+
+    def forward(self, features: Tensor, guidance: Tensor | None = None) -> Tensor:
+        if guidance is not None:
+            features = features + self.cond_proj(guidance)
+        return self[2](self[1](self[0](features)))
 
 
 class Block(nn.ModuleList):
@@ -176,15 +190,18 @@ class Block(nn.ModuleList):
 class UNet(nn.Module):
     """Predicts the noise (or what the family was trained for) in latents.
 
-    `forward(x, timesteps, context)`: `[B, C_in, H, W]`, `[B]`, `[B, T, C_context]` → `[B, C_out, H, W]`; any height
-    and width.
+    `forward(x, timesteps, context, summary)`: `[B, C_in, H, W]`, `[B]`, `[B, T, C_context]`, `[B, C_summary]` where the
+    architecture has one → `[B, C_out, H, W]`; any height and width. `guidance`: `[B, C_guidance]`, where it has one.
     """
 
     def __init__(self, architecture: UNetArchitecture) -> None:
         super().__init__()
         a = self.architecture = architecture
         base, time_width = a.widths[0], 4 * a.widths[0]
-        self.time_embed = nn.Sequential(nn.Linear(base, time_width), nn.SiLU(), nn.Linear(time_width, time_width))
+        self.time_embed = TimeEmbedding(base, time_width, a.guidance)
+        if a.summary:
+            inner = nn.Sequential(Linear(a.summary, time_width), nn.SiLU(), Linear(time_width, time_width))
+            self.label_emb = nn.Sequential(inner)
 
         def attention(level: int, depth: int) -> list[nn.Module]:
             if not depth:
@@ -192,41 +209,50 @@ class UNet(nn.Module):
             return [SpatialTransformer(a.widths[level], a.context, a.heads[level], depth, a.linear_projections)]
 
         width, skips = base, [base]
-        self.input_blocks = nn.ModuleList([Block([nn.Conv2d(a.in_channels, base, 3, padding=1)])])
+        self.input_blocks = nn.ModuleList([Block([Conv2d(a.in_channels, base, 3, padding=1)])])
         for level, level_width in enumerate(a.widths):
-            for _ in range(a.layers):
+            for depth in a.depths[level]:
                 residual = ResidualBlock(width, level_width, time_width)
-                self.input_blocks.append(Block([residual, *attention(level, a.depths[level])]))
+                self.input_blocks.append(Block([residual, *attention(level, depth)]))
                 width = level_width
                 skips.append(width)
             if level < len(a.widths) - 1:
                 self.input_blocks.append(Block([Downsample(width)]))
                 skips.append(width)
-        self.middle_block = Block(
-            [
-                ResidualBlock(width, width, time_width),
-                *attention(len(a.widths) - 1, a.middle_depth),
-                ResidualBlock(width, width, time_width),
-            ]
-        )
+        if a.middle is not None:
+            self.middle_block = Block([ResidualBlock(width, width, time_width)])
+            if a.middle:
+                self.middle_block.extend(
+                    [*attention(len(a.widths) - 1, a.middle), ResidualBlock(width, width, time_width)]
+                )
         self.output_blocks = nn.ModuleList()
         for level in reversed(range(len(a.widths))):
-            for index in range(a.layers + 1):
+            for index, depth in enumerate(a.depths_up[level]):
                 residual = ResidualBlock(width + skips.pop(), a.widths[level], time_width)
                 width = a.widths[level]
-                block = Block([residual, *attention(level, a.depths[level])])
+                block = Block([residual, *attention(level, depth)])
                 if level and index == a.layers:
                     block.append(Upsample(width))
                 self.output_blocks.append(block)
-        self.out = nn.Sequential(nn.GroupNorm(GROUPS, base), nn.SiLU(), nn.Conv2d(base, a.out_channels, 3, padding=1))
+        self.out = nn.Sequential(GroupNorm(GROUPS, base), nn.SiLU(), Conv2d(base, a.out_channels, 3, padding=1))
 
-    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        time = self.time_embed(timestep_features(timesteps, self.architecture.widths[0]).to(x.dtype))
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        summary: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Tensor:
+        time = self.time_embed(timestep_features(timesteps, self.architecture.widths[0]).to(x.dtype), guidance)
+        if summary is not None:
+            time = time + self.label_emb(summary)
         skips: list[Tensor] = []
         for block in self.input_blocks:
             x = block(x, time, context)
             skips.append(x)
-        x = self.middle_block(x, time, context)
+        if self.architecture.middle is not None:
+            x = self.middle_block(x, time, context)
         sizes = [skip.shape[-2:] for skip in skips]  # an upsampled map takes the size of the skip that it meets next
         for block in self.output_blocks:
             x = torch.cat((x, skips.pop()), dim=1)

@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdkit.models.architecture import VaeArchitecture
+from sdkit.models.networks.layers import Conv2d, GroupNorm
 
 GROUPS = 32
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(GROUPS, width, eps=1e-6)
+def _norm(width: int) -> GroupNorm:
+    return GroupNorm(GROUPS, width, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):
@@ -23,10 +24,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
         self.norm1 = _norm(width_in)
-        self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)
+        self.conv1 = Conv2d(width_in, width, 3, padding=1)
         self.norm2 = _norm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.nin_shortcut = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
+        self.conv2 = Conv2d(width, width, 3, padding=1)
+        self.nin_shortcut = Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.conv1(F.silu(self.norm1(x)))
@@ -39,10 +40,10 @@ class PixelAttention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = _norm(width)
-        self.q = nn.Conv2d(width, width, 1)
-        self.k = nn.Conv2d(width, width, 1)
-        self.v = nn.Conv2d(width, width, 1)
-        self.proj_out = nn.Conv2d(width, width, 1)
+        self.q = Conv2d(width, width, 1)
+        self.k = Conv2d(width, width, 1)
+        self.v = Conv2d(width, width, 1)
+        self.proj_out = Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         normalised = self.norm(x)
@@ -69,7 +70,7 @@ class Downsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, stride=2)
+        self.conv = Conv2d(width, width, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.pad(x, (0, 1, 0, 1)))
@@ -80,7 +81,7 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
@@ -112,14 +113,14 @@ class Encoder(nn.Module):
     def __init__(self, a: VaeArchitecture) -> None:
         super().__init__()
         last = len(a.widths) - 1
-        self.conv_in = nn.Conv2d(3, a.widths[0], 3, padding=1)
+        self.conv_in = Conv2d(3, a.widths[0], 3, padding=1)
         self.down = nn.ModuleList(
             Level(a.widths[max(0, level - 1)], width, a.layers, "down" if level < last else None)
             for level, width in enumerate(a.widths)
         )
         self.mid = Middle(a.widths[-1])
         self.norm_out = _norm(a.widths[-1])
-        self.conv_out = nn.Conv2d(a.widths[-1], 2 * a.latent_channels, 3, padding=1)
+        self.conv_out = Conv2d(a.widths[-1], 2 * a.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
@@ -134,14 +135,14 @@ class Decoder(nn.Module):
     def __init__(self, a: VaeArchitecture) -> None:
         super().__init__()
         last = len(a.widths) - 1
-        self.conv_in = nn.Conv2d(a.latent_channels, a.widths[-1], 3, padding=1)
+        self.conv_in = Conv2d(a.latent_channels, a.widths[-1], 3, padding=1)
         self.mid = Middle(a.widths[-1])
         self.up = nn.ModuleList(
             Level(a.widths[min(last, level + 1)], width, a.layers + 1, "up" if level else None)
             for level, width in enumerate(a.widths)
         )
         self.norm_out = _norm(a.widths[0])
-        self.conv_out = nn.Conv2d(a.widths[0], 3, 3, padding=1)
+        self.conv_out = Conv2d(a.widths[0], 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid(self.conv_in(x))
@@ -159,8 +160,8 @@ class Vae(nn.Module):
         self.architecture = architecture
         self.encoder = Encoder(architecture)
         self.decoder = Decoder(architecture)
-        self.quant_conv = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.post_quant_conv = nn.Conv2d(channels, channels, 1)
+        self.quant_conv = Conv2d(2 * channels, 2 * channels, 1)
+        self.post_quant_conv = Conv2d(channels, channels, 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """The mode of the latents' distribution."""

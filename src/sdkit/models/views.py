@@ -1,0 +1,118 @@
+"""Model files seen through other names: several files as one checkpoint, weights as views of the mapped files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sdkit.models.checkpoint import TensorInfo, release
+from sdkit.models.renaming import Place, Rename, single_file_places
+
+if TYPE_CHECKING:
+    import torch
+
+    from sdkit.models.checkpoint import CheckpointFile
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a weight is stored: the tensor `key` of a file, or a part of it."""
+
+    file: CheckpointFile
+    key: str
+    place: Place
+    info: TensorInfo
+
+    def tensor(self) -> torch.Tensor:
+        """The weight, as a view of the stored tensor."""
+        tensor = self.file.tensor(self.key)
+        if self.place.transposed:
+            tensor = tensor.T
+        if self.place.third is not None:
+            tensor = tensor.chunk(3)[self.place.third]
+        return tensor if tensor.shape == self.info.shape else tensor.view(self.info.shape)
+
+
+class CheckpointView:
+    """Weights of one or several files under other names, as one `CheckpointFile`. Thread-safe as those are."""
+
+    def __init__(
+        self, path: Path, stored: Mapping[str, Stored], files: Iterable[CheckpointFile], metadata: Mapping[str, str]
+    ) -> None:
+        self._path = path
+        self._stored = dict(stored)
+        self._files = tuple(files)
+        self._metadata = MappingProxyType(dict(metadata))
+        self._infos = MappingProxyType({name: each.info for name, each in self._stored.items()})
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder that has them all."""
+        return self._path
+
+    @property
+    def files(self) -> tuple[CheckpointFile, ...]:
+        """The files themselves."""
+        return self._files
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._metadata
+
+    @property
+    def infos(self) -> Mapping[str, TensorInfo]:
+        return self._infos
+
+    @property
+    def size(self) -> int:
+        """Bytes of all the files together."""
+        return sum(file.size for file in self._files)
+
+    def stored(self, name: str) -> Stored:
+        """Where a weight is stored. Raises KeyError."""
+        return self._stored[name]
+
+    def tensor(self, key: str) -> torch.Tensor:
+        """One weight on the CPU, a view of the mapped file."""
+        return self._stored[key].tensor()
+
+    def sha256(self) -> str:
+        """Of one file, its own; of several, that of their hashes, one after another."""
+        digests = [file.sha256() for file in self._files]
+        return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def release(self) -> None:
+        """Let what was read of the files leave the memory."""
+        for file in self._files:
+            release(file)
+
+    def close(self) -> None:
+        """Let go of all the files."""
+        for file in self._files:
+            file.close()
+
+    def __repr__(self) -> str:
+        return f"CheckpointView({str(self._path)!r}, {len(self._stored)} weights of {len(self._files)} files)"
+
+
+def renamed(file: CheckpointFile, rename: Rename) -> dict[str, Stored]:
+    """What is in a file, by the names that a rule gives it."""
+    found: dict[str, Stored] = {}
+    for key, info in file.infos.items():
+        for place in rename(key):
+            found[place.name] = Stored(file, key, place, TensorInfo(place.shape(info.shape), info.dtype))
+    return found
+
+
+def canonical(file: CheckpointFile) -> CheckpointFile:
+    """A checkpoint in a single file under the names of sdkit's networks; itself if it has them already."""
+    if isinstance(file, CheckpointView):
+        return file
+    stored = renamed(file, single_file_places)
+    if all(name == each.key and each.info.shape == file.infos[name].shape for name, each in stored.items()):
+        return file
+    return CheckpointView(file.path, stored, [file], file.metadata)
