@@ -105,11 +105,11 @@ class Workflow:
     def LoadImage(self, image: str) -> tuple[Any, ...]:
         from PIL import Image as pillow
 
-        picture = pillow.open(self.inputs / image)
-        if "A" not in picture.getbands():
-            return read_image(self.inputs / image), torch.zeros(64, 64)
-        alpha = torch.tensor(list(picture.getchannel("A").tobytes()), dtype=torch.float32)
-        return read_image(self.inputs / image), 1 - alpha.view(picture.height, picture.width) / 255
+        with pillow.open(self.inputs / image) as picture:
+            if "A" not in picture.getbands():
+                return read_image(self.inputs / image), torch.zeros(64, 64)
+            alpha = torch.tensor(list(picture.getchannel("A").tobytes()), dtype=torch.float32)
+            return read_image(self.inputs / image), 1 - alpha.view(picture.height, picture.width) / 255
 
     def EmptyLatentImage(self, width: int, height: int, batch_size: int) -> tuple[Any, ...]:
         return (torch.zeros(batch_size, 4, height // 8, width // 8),)

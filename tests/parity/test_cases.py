@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 from typing import Any, cast
@@ -31,10 +32,10 @@ def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 
 @pytest.fixture(scope="module")
-def watched(sd15: Pipeline, weights: Path) -> Pipeline:
-    with pytest.MonkeyPatch.context() as patch:
+def watched(sd15: Pipeline, weights: Path) -> Iterator[Pipeline]:
+    with pytest.MonkeyPatch.context() as patch:  # as long as it is used: LoRAs are looked for when they are asked for
         patch.setenv("SDKIT_MODELS", str(weights))
-        return Pipeline(cast("DiffusionModel", Watched(sd15.model)))
+        yield Pipeline(cast("DiffusionModel", Watched(sd15.model)))
 
 
 @pytest.mark.parametrize("name", CASES or [pytest.param("", marks=pytest.mark.skip(reason="no figures"))])
