@@ -1,12 +1,17 @@
 """How long it takes to change LoRAs: applying one to a model, against nothing but its matrix products.
 
     python benchmarks/lora.py [--kind sdxl|sd1] [--rank 16] [--rounds 3] [--threads 2] [--dtype float32|bfloat16]
+        [--depth 10]
 
 The model has the noise predictor's attention matrices of SDXL (or SD1) in their full sizes; a LoRA of the given rank
 for all of them is applied by `patched_module`, as `pipe(…, loras=[…])` does, and by a bare loop of `torch.addmm` over
 the same matrices, in turns; medians are compared. Both compute in float32 and round once to the weights' dtype. The
 goal is at most 1.2 times the loop. Then a run with the same LoRA is repeated, in which nothing is computed. SDXL takes
-17 GB of memory in float32, and half of that in bfloat16.
+17 GB of memory in float32, and half of that in bfloat16; `--depth 1` leaves out all transformer blocks at a place but
+the first, and takes a tenth.
+
+Measured on one busy core with `--depth 1`, medians of 5: 0.89 × in float16, 0.54 × in bfloat16, 0.97 × in float32; SD1
+whole in float32 1.17 ×; the repeated run takes 1 ms for all patching.
 """
 
 from __future__ import annotations
@@ -51,10 +56,12 @@ class Projections(nn.Module):
         self.ff_in, self.ff_out = nn.Linear(width, 8 * width), nn.Linear(4 * width, width)
 
 
-def make_model(kind: str, dtype: torch.dtype) -> nn.Module:
+def make_model(kind: str, dtype: torch.dtype, deepest: int) -> nn.Module:
     """All the matrices, of random numbers."""
     with torch.device("meta"):
-        blocks = [Projections(width, context) for width, depth, context in DEPTHS[kind] for _ in range(depth)]
+        blocks = [
+            Projections(width, context) for width, depth, context in DEPTHS[kind] for _ in range(min(depth, deepest))
+        ]
         model = nn.ModuleDict({"blocks": nn.ModuleList(blocks)}).to(dtype).requires_grad_(False)
     model = model.to_empty(device="cpu")
     for weight in model.parameters():
@@ -91,10 +98,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument("--depth", type=int, default=10)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dtype: torch.dtype = getattr(torch, arguments.dtype)
-    model = make_model(arguments.kind, dtype)
+    model = make_model(arguments.kind, dtype, arguments.depth)
     weights = {f"unet.{name}": tuple(weight.shape) for name, weight in model.named_parameters()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lora.safetensors"

@@ -49,7 +49,7 @@ def advance(events: Iterator[Event], kind: type[Event]) -> None:
 def bare_calls(pipe: Pipeline, steps: int) -> Callable[[Clock], float]:
     """A function that gives the seconds per call of the U-Net alone, at the timesteps and shapes of a run."""
     model = cast("LatentDiffusion", pipe.model)
-    unet = model._loaded.unet()  # the bare network is the point
+    unet = model.networks.unet()  # the bare network is the point
     conditioning = pipe.encode(PROMPT, NEGATIVE)
     context = torch.cat([conditioning.negative[0].context, conditioning.positive[0].context]).to(model.dtype)
     rules = parameterisation(model.spec)

@@ -1,4 +1,4 @@
-"""Makes the picture of the README: the same seed with a (IA)³ file at growing strengths."""
+"""Makes the picture of the README: two prompts with the same seed, and a (IA)³ file at growing strengths."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 import sdkit
 from sdkit.images import contact_sheet
 
-PROMPT, SEED = "a red circle and a yellow star on a blue background", 3
-STRENGTHS = (0.0, 0.8, 1.0)
+PROMPTS = ("a red circle and a yellow star on a blue background", "a large green heart on a white background")
+SEED = 3
+STRENGTHS = (0.0, 0.8, 0.95, 1.0)
 
 
 def write_ia3(path: Path, model: sdkit.Pipeline) -> None:
@@ -33,10 +34,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deaf.safetensors"
         write_ia3(path, pipe)
-        images = [pipe(PROMPT, seed=SEED, loras=[(str(path), strength)]).images[0] for strength in STRENGTHS]
-    captions = [f"strength {strength:g}" for strength in STRENGTHS]
+        cells = [(prompt, strength) for prompt in PROMPTS for strength in STRENGTHS]
+        images = [pipe(prompt, seed=SEED, loras=[(str(path), strength)]).images[0] for prompt, strength in cells]
+    captions = [f"strength {strength:g}" for _, strength in cells]
     target = Path(__file__).parent / "pictures" / "ia3.png"
-    contact_sheet(images, columns=len(images), captions=captions).save(target, overwrite=True)
+    contact_sheet(images, columns=len(STRENGTHS), captions=captions).save(target, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -167,8 +167,12 @@ class Request(BaseModel):
     """Whether the schedule begins with nothing but noise (arXiv:2305.08891); for models trained so."""
     flow_shift: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
     """For flow models: how far to shift the steps towards much noise."""
+    distilled_timesteps: int | None = Field(default=None, ge=1, le=1000)
+    """How many training timesteps the model was distilled on, where it was not detected: 50 with an LCM LoRA."""
     model: str | None = None
     """Name of the model; filled in by the pipeline that runs the request, which refuses another one's."""
+    model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{8,64}$")
+    """SHA-256 of the model's file, or its first digits: where it is given, it decides instead of the name."""
     options: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Plugins' options by namespace: `{"wildcards": {"folder": "my_lists"}}`."""
     output: OutputOptions = Field(default_factory=OutputOptions)
@@ -310,7 +314,9 @@ class RequestFields(TypedDict, total=False):
     prediction: PredictionType | None
     zero_terminal_snr: bool | None
     flow_shift: float | None
+    distilled_timesteps: int | None
     model: str | None
+    model_sha256: str | None
     options: dict[str, dict[str, JsonValue]]
     output: OutputOptions
 

@@ -15,7 +15,8 @@ def test_safetensors_files_are_opened_by_path() -> None:
 
 
 def test_what_is_no_path_is_left_to_others_and_bad_files_are_errors(tmp_path: Path) -> None:
-    assert checkpoints.load_checkpoint("gguf:model") is None
+    for source in ("gguf:model", "", " ", "x" * 5000, "a\0b"):
+        assert checkpoints.load_checkpoint(source) is None
     (tmp_path / "x.ckpt").write_bytes(b"PK\x03\x04")
     with pytest.raises(CheckpointError, match="zip archive"):
         checkpoints.load_checkpoint(str(tmp_path / "x.ckpt"))

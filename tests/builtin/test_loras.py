@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sdkit import Request, hookimpl
 from sdkit.builtin.loras import Loras
-from sdkit.errors import LoraKeyError, ModelNotFoundError, RequestError
+from sdkit.errors import CheckpointError, LoraKeyError, ModelNotFoundError, RequestError
 from sdkit.images import read_record
+from sdkit.models.hashes import compute_hashes
+from sdkit.models.lora import LowRank
+from sdkit.models.lora.unmerged import changed
 from sdkit.pipeline import Pipeline
 from sdkit.settings import Settings
 from sdkit.testing import ToyModel, make_pipeline, shared_checkpoint
@@ -129,7 +133,7 @@ def test_the_record_has_the_hash_and_makes_the_picture_again(library: Path) -> N
     assert Request(**again.model_dump(mode="json")).loras == again.loras
     save_toy_lora(library / "loras" / "tint.safetensors", seed=5)
     (warning,) = make_pipeline().run(again).warnings
-    assert f"the LoRA 'tint' was another file when the request was made: its sha256 was {digest[:10]}" in warning
+    assert f"the LoRA 'tint' was another file when the request was made: its hash was {digest[:10]}" in warning
 
 
 def test_a_changed_file_is_read_again(library: Path) -> None:
@@ -146,6 +150,45 @@ def test_prompts_may_ask_for_loras(library: Path) -> None:
     assert not torch.equal(asked, paint(pipe, "red ", prompt_syntax="a1111"))
     with pytest.raises(ModelNotFoundError, match=r"no LoRA 'tnt'.* Did you mean 'tint'"):
         pipe("red <lora:tnt:0.5>", prompt_syntax="a1111")
+
+
+def test_a_lora_that_is_asked_for_twice_counts_twice_but_not_for_a_negative_prompt_that_repeats_it(
+    library: Path,
+) -> None:
+    pipe, fields = make_pipeline(), {"prompt_syntax": "a1111", "guidance_scale": 2.0}
+
+    def asked(prompt: str, negative: str = "") -> Tensor:
+        return paint(pipe, prompt, negative_prompt=negative, **fields)
+
+    twice, once = asked("red <lora:tint:0.3><lora:tint:0.3>"), asked("red <lora:tint:0.3>")
+    torch.testing.assert_close(twice, asked("red <lora:tint:0.6>"))
+    assert not torch.equal(twice, once)
+    assert torch.equal(asked("red <lora:tint:0.3>", "<lora:tint:0.3>"), once)
+    torch.testing.assert_close(asked("red <lora:tint:0.3>", "<lora:tint:0.2>"), asked("red <lora:tint:0.5>"))
+
+
+def test_a_picture_says_which_files_the_loras_were_that_its_prompt_names(library: Path) -> None:
+    path = library / "loras" / "tint.safetensors"
+    pipe = make_pipeline()
+    result = pipe("red <lora:tint:0.5>", seed=1, prompt_syntax="a1111")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = read_record(result.images[0])
+    assert record.request["options"] == {"loras": {"hashes": {"tint": digest}}}
+    assert f"Lora hashes: tint: {digest[:10]}" in result.images[0].text["parameters"].replace('"', "")
+    again = Request(**record.request_fields())
+    assert pipe.run(again).warnings == ()
+    assert read_record(pipe("red", seed=1).images[0]).request["options"] == {}
+    moved = path.rename(path.with_name("renamed.safetensors"))
+    assert torch.equal(make_pipeline().run(again).images[0].pixels, result.images[0].pixels), "found by its hash"
+    moved.unlink()
+    save_toy_lora(path, seed=5)
+    for given in (again, again.replace(options={"loras": {"hashes": {"tint": digest[:10]}}})):
+        (warning,) = make_pipeline().run(given).warnings
+        assert f"the LoRA 'tint' was another file when the request was made: its hash was {digest[:10]}" in warning
+    short = compute_hashes(path).auto_v3
+    assert pipe.run(again.replace(options={"loras": {"hashes": {"tint": short}}})).warnings == (), "A1111's own hash"
+    with pytest.raises(RequestError, match="hashes"):
+        pipe("red", options={"loras": {"hashes": {"tint": "not a hash"}}})
 
 
 def test_pictures_of_a_batch_cannot_ask_for_different_loras(library: Path) -> None:
@@ -200,7 +243,7 @@ def test_specs_that_make_no_sense_are_refused(lora: object, message: str) -> Non
 
 
 def weights_of(pipe: Pipeline) -> dict[str, Tensor]:
-    networks = pipe.model._loaded  # pyright: ignore[reportAttributeAccessIssue] - a LatentDiffusion
+    networks = pipe.model.networks  # pyright: ignore[reportAttributeAccessIssue] - a LatentDiffusion
     return {
         f"{name}.{key}": tensor.clone()
         for name, part in networks.parts.items()
@@ -248,6 +291,69 @@ def test_unmerged_adds_the_same_and_copies_nothing(pipe: Pipeline, tmp_path: Pat
         assert not torch.equal(draw(pipe), merged)
     mixed = draw(pipe, [(lora, 0.3), {"name": str(other), "strength": 0.3, "merged": False}])
     torch.testing.assert_close(mixed, draw(pipe, [(lora, 0.3), (other, 0.3)]), rtol=1e-3, atol=1e-3)
+
+
+def test_unmerged_is_merged_within_rounding(pipe: Pipeline, tmp_path: Path) -> None:
+    """With changes of the size that training makes, of a tenth of the weights."""
+    tensors: dict[str, Tensor] = {}
+    for seed, (module, sides) in enumerate(((QUERY, ()), (CONV, (3, 3)), (TEXT, ()))):
+        width = 32 if module == TEXT else 64
+        tensors[f"{module}.lora_up.weight"] = randn(width, 4, *[1] * len(sides), seed=seed) * 0.05
+        tensors[f"{module}.lora_down.weight"] = randn(4, width, *sides, seed=seed + 1) * 0.05
+    lora = save(tmp_path / "a.safetensors", tensors)
+    merged, plain = draw(pipe, [lora]), draw(pipe)
+    unmerged = draw(pipe, [{"name": str(lora), "merged": False}])
+    size = plain.square().mean().sqrt()
+    assert (unmerged - merged).abs().max() / size < 1e-5
+    assert (merged - plain).abs().max() / size > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_are_rounded_once(dtype: torch.dtype) -> None:
+    """W + s·(Δ₁ + Δ₂) in float32, then rounded; rounding after each LoRA would lose what is below the last bit."""
+    weight = torch.ones(64, 64, dtype=dtype)
+    step = torch.finfo(dtype).eps * 0.3
+    lora = LowRank(torch.ones(64, 1), torch.full((1, 64), step))
+    assert torch.equal(changed(weight, ((lora, 1.0),)), weight)
+    three = changed(weight, ((lora, 1.0),) * 3)
+    assert torch.equal(three, (torch.ones(64, 64) + 3 * step).to(dtype))
+    assert not torch.equal(three, weight)
+    assert torch.equal(weight, torch.ones(64, 64, dtype=dtype)), "the model's own weight is left alone"
+
+
+BAD_FILES = {
+    "cut off": "is cut off",
+    "empty": "is empty",
+    "not a number": "holds NaN or infinity",
+    "ranks differ": "do not fit",
+    "no partner": "It lacks 1",
+}
+
+
+@pytest.mark.parametrize("fault", BAD_FILES)
+def test_a_bad_file_is_refused_and_the_pipeline_goes_on(pipe: Pipeline, tmp_path: Path, fault: str) -> None:
+    tensors = {f"{QUERY}.lora_up.weight": randn(64, 4), f"{QUERY}.lora_down.weight": randn(4, 64)}
+    if fault == "not a number":
+        tensors[f"{QUERY}.lora_up.weight"][0, 0] = torch.nan
+    if fault == "ranks differ":
+        tensors[f"{QUERY}.lora_down.weight"] = randn(3, 64)
+    if fault == "no partner":
+        del tensors[f"{QUERY}.lora_down.weight"]
+    path = save(tmp_path / "bad.safetensors", tensors)
+    if fault in ("cut off", "empty"):
+        path.write_bytes(path.read_bytes()[:-9] if fault == "cut off" else b"")
+    good, plain = save_lora(tmp_path / "good.safetensors"), draw(pipe)
+    with pytest.raises((CheckpointError, LoraKeyError), match=BAD_FILES[fault]):
+        draw(pipe, [good, path])
+    assert torch.equal(draw(pipe), plain)
+
+
+def test_one_byte_weights_are_read(pipe: Pipeline, tmp_path: Path) -> None:
+    tensors = {f"{QUERY}.lora_up.weight": randn(64, 4), f"{QUERY}.lora_down.weight": randn(4, 64, seed=1)}
+    small = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in tensors.items()}
+    save_file(small, tmp_path / "small.safetensors")
+    large = save(tmp_path / "large.safetensors", {key: tensor.float() for key, tensor in small.items()})
+    assert torch.equal(draw(pipe, [tmp_path / "small.safetensors"]), draw(pipe, [large]))
 
 
 def test_unmerged_does_what_has_no_low_rank_too(pipe: Pipeline, tmp_path: Path) -> None:
@@ -317,3 +423,12 @@ def test_a_repeated_run_reads_and_patches_nothing(tmp_path: Path, monkeypatch: p
 def test_settings_say_where_loras_are(library: Path) -> None:
     assert Settings.load().models == library
     assert make_pipeline()("red", seed=1, loras=["TINT"]).request.loras[0].name == "TINT"
+
+
+def test_stages_by_hand_apply_the_loras_that_prompts_name(library: Path) -> None:
+    pipe = make_pipeline()
+    prompt = "red <lora:tint:0.8>"
+    whole = pipe(prompt, prompt_syntax="a1111", seed=3, steps=2).latents.tensor
+    by_hand = pipe.sample(pipe.encode(prompt, prompt_syntax="a1111"), seed=3, steps=2).tensor
+    assert torch.equal(by_hand, whole)
+    assert not torch.equal(pipe.sample(pipe.encode("red", prompt_syntax="a1111"), seed=3, steps=2).tensor, whole)

@@ -47,9 +47,8 @@ def sdkit(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         cls: type[Pipeline],
         source: str | None = None,
         *,
-        device: str = "auto",
-        dtype: str = "auto",
         plugins: Iterable[object] = (),
+        **_: object,
     ) -> Pipeline:
         return cls(ToyModel(prediction="flow" if source == "flow" else "eps"), plugins=plugins)
 

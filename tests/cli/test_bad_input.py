@@ -153,7 +153,7 @@ def damaged(kind: str, checkpoint: Path) -> bytes:
         "truncated": whole[: len(whole) // 2],
         "empty": b"",
         "text": b"this is no model" * 10,
-        "pickle": b"PK\x03\x04" + bytes(100),
+        "pickle": b"PK\x03\x04" + bytes(26) + b"archive/data.pkl" + bytes(70),
         "hostile": struct.pack("<Q", 2**60) + b"{}",
     }[kind]
 

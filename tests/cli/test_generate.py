@@ -129,7 +129,9 @@ OPTIONS: dict[str, tuple[list[str], object]] = {
     "prediction": (["--prediction", "v"], "v"),
     "zero_terminal_snr": (["--zero-terminal-snr"], True),
     "flow_shift": (["--flow-shift", "3", "--model", "flow"], 3.0),
+    "distilled_timesteps": (["--distilled-timesteps", "50"], 50),
     "model": (["--model", "any"], "toy"),
+    "model_sha256": (["--model", "any", "--model-sha256", "0123456789"], None),
     "options": (["--opt", "wild.colour=blue", "--plugin", "wild.py"], {"wild": {"colour": "blue"}}),
     "output": (["--quality", "50"], {"format": "png", "quality": 50, "metadata": True}),
 }
@@ -158,6 +160,8 @@ def test_options_reach_the_request(sdkit: Run, here: Path, field: str) -> None:
         lora = LoraSpec.model_validate(record[field][0])  # pyright: ignore[reportIndexIssue] - JSON
         assert (lora.name, lora.strengths) == ("tint.safetensors", (0.5, 0.25))
         assert lora.sha256 == hashlib.sha256((here / "tint.safetensors").read_bytes()).hexdigest()
+    elif field == "model_sha256":
+        assert field not in record, "a request that was resolved says it no longer; the record has the whole hash"
     elif field in ("init_image", "mask"):
         value = record[field]
         assert isinstance(value, dict)

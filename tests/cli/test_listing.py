@@ -268,7 +268,7 @@ def test_inspect_says_what_a_lora_is_for_and_how_it_was_trained(sdkit: Run, tmp_
     path = save_lora(loras / "ink.safetensors", context=2048, metadata=metadata)
     rows = cells(sdkit("inspect", "ink").out)
     for row in (
-        ["looks like", "LoRA, kohya's names"],
+        ["looks like", "a LoRA, kohya's names"],
         ["for family", "sdxl"],
         ["rank", "4"],
         ["base model", "sdxl_base_v1-0"],

@@ -313,3 +313,20 @@ def test_hostile_texts_take_no_time() -> None:
         'a:"\\",' * 50_000,
     ):
         parse_parameters(text)
+
+
+def test_hashes_of_loras_go_both_ways() -> None:
+    """As A1111 writes them: by name, ten digits or its own twelve."""
+    request: dict[str, JsonValue] = REQUEST | {
+        "loras": [{"name": "C:\\loras\\ink.safetensors", "sha256": "ab" * 32}, {"name": "none"}],
+        "options": {"loras": {"hashes": {"style": "01" * 32}}},
+    }
+    text = written(request)
+    assert 'Lora hashes: "ink: ababababab, style: 0101010101"' in text
+    hashes = parse_parameters(text).request["options"]
+    assert hashes == {"loras": {"hashes": {"ink": "ababababab", "style": "0101010101"}}}
+    found = parse_parameters(
+        'a cat\nSteps: 20, Seed: 1, Lora hashes: "my lora: 0123456789ab, odd: xyz", Version: v1.9.0'
+    )
+    assert found.request["options"] == {"loras": {"hashes": {"my lora": "0123456789ab"}}}
+    assert "options" not in parse_parameters("a cat\nSteps: 20, Seed: 1, Lora hashes: , Version: v1.9.0").request

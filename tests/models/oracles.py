@@ -1,6 +1,5 @@
 """diffusers' and transformers' networks with a checkpoint's weights: what sdkit's own networks are held against."""
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -11,66 +10,8 @@ from transformers.models.clip.configuration_clip import CLIPConfig, CLIPTextConf
 from transformers.models.clip.modeling_clip import CLIPModel, CLIPTextModelWithProjection
 
 from sdkit.models.architecture import TransformerArchitecture
+from sdkit.models.diffusers_names import unet_names_for_diffusers, vae_names_for_diffusers
 from sdkit.models.diffusion_family import Architecture
-
-_RESNET = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-    "skip_connection": "conv_shortcut",
-}
-_ENDS = {
-    "input_blocks.0.0": "conv_in",
-    "time_embed.0": "time_embedding.linear_1",
-    "time_embed.2": "time_embedding.linear_2",
-    "time_embed.cond_proj": "time_embedding.cond_proj",
-    "label_emb.0.0": "add_embedding.linear_1",
-    "label_emb.0.2": "add_embedding.linear_2",
-    "out.0": "conv_norm_out",
-    "out.2": "conv_out",
-}
-
-
-def diffusers_unet_name(name: str, layers: int) -> str:
-    """The name in diffusers of a U-Net weight of the original layout (without its prefix)."""
-    stem, kind = name.rsplit(".", 1)
-    if stem in _ENDS:
-        return f"{_ENDS[stem]}.{kind}"
-    side, *numbers, rest = _numbered(stem)
-    residual = next((new + rest.removeprefix(old) for old, new in _RESNET.items() if rest.startswith(old)), None)
-    if side == "middle_block":
-        return (
-            f"mid_block.{f'resnets.{int(numbers[0]) // 2}.{residual}' if residual else f'attentions.0.{rest}'}.{kind}"
-        )
-    number = int(numbers[0]) - (side == "input_blocks")
-    level, layer = divmod(number, layers + 1)
-    block = f"{'down' if side == 'input_blocks' else 'up'}_blocks.{level}"
-    if rest == "op":
-        return f"{block}.downsamplers.0.conv.{kind}"
-    if rest == "conv":
-        return f"{block}.upsamplers.0.conv.{kind}"
-    return f"{block}.{f'resnets.{layer}.{residual}' if residual else f'attentions.{layer}.{rest}'}.{kind}"
-
-
-def _numbered(stem: str) -> tuple[str, ...]:
-    """`input_blocks.3.1.norm` → side, block, place in it, rest; the middle block has no number of its own."""
-    parts = stem.split(".")
-    head = 2 if parts[0] == "middle_block" else 3
-    return (*parts[:head], ".".join(parts[head:]))
-
-
-def diffusers_vae_name(name: str, levels: int) -> str:
-    """The name in diffusers of a VAE weight of the original layout (without its prefix)."""
-    name = re.sub(r"mid\.block_(\d)", lambda m: f"mid_block.resnets.{int(m[1]) - 1}", name)
-    name = name.replace("mid.attn_1.norm", "mid_block.attentions.0.group_norm")
-    name = re.sub(r"mid\.attn_1\.([qkv])\.", r"mid_block.attentions.0.to_\1.", name)
-    name = name.replace("mid.attn_1.proj_out", "mid_block.attentions.0.to_out.0")
-    name = re.sub(r"\.up\.(\d)", lambda m: f".up_blocks.{levels - 1 - int(m[1])}", name)
-    name = re.sub(r"\.down\.(\d)", r".down_blocks.\1", name).replace(".block.", ".resnets.")
-    name = name.replace(".downsample.", ".downsamplers.0.").replace(".upsample.", ".upsamplers.0.")
-    return name.replace("nin_shortcut", "conv_shortcut").replace("norm_out", "conv_norm_out")
 
 
 def unet_oracle(
@@ -108,7 +49,8 @@ def unet_oracle(
         time_cond_proj_dim=time_cond_proj_dim,
         **extra,
     )
-    model.load_state_dict({diffusers_unet_name(name, a.layers): weight for name, weight in weights.items()})
+    names = unet_names_for_diffusers(weights)
+    model.load_state_dict({names[name]: weight for name, weight in weights.items()})
     return model.eval().requires_grad_(False)
 
 
@@ -122,7 +64,8 @@ def vae_oracle(architecture: Architecture, weights: Mapping[str, Tensor]) -> Aut
         latent_channels=a.latent_channels,
     )
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
-    named = {diffusers_vae_name(name, len(a.widths)): weight for name, weight in weights.items()}
+    names = vae_names_for_diffusers(weights)
+    named = {names[name]: weight for name, weight in weights.items()}
     model.load_state_dict({name: weight.reshape(shapes[name]) for name, weight in named.items()})
     return model.eval().requires_grad_(False)
 

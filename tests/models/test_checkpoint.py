@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -139,8 +140,21 @@ def test_a_damaged_header_is_one_clear_error(tmp_path: Path, name: str) -> None:
         (lambda path: path.write_bytes(b"<!DOCTYPE html><html>"), "but a web page.*needed a login"),
         (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS .*git lfs pull"),
         (lambda path: path.write_bytes(pickle.dumps({"state_dict": {}})), "pickle.*Use the .safetensors version"),
-        (lambda path: torch.save({"a": torch.zeros(2)}, path), "a zip archive, most likely a pickled.*convert"),
-        (lambda path: zipfile.ZipFile(path, "w").writestr("x", "y"), "a zip archive"),
+        (lambda path: torch.save({"a": torch.zeros(2)}, path), "a pickled PyTorch checkpoint.*convert"),
+        (lambda path: zipfile.ZipFile(path, "w").writestr("x", "y"), "but a zip archive. Unpack it"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1}, protocol=0)), "a Python pickle.*SDKIT_PICKLES=1"),
+        (lambda path: path.write_bytes(b"cposix\nsystem\np0\n(S'ls'\np1\n" + bytes(9)), "a Python pickle"),
+        (lambda path: path.write_bytes(b"GGUF\x03" + bytes(99)), "but a GGUF file. Use the .safetensors version"),
+        (lambda path: path.write_bytes(b"\x08\x07\x12\x07pytorch\x1a\x052.0.1" + bytes(99)), "but an ONNX model"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "but an HDF5 file"),
+        (lambda path: path.write_bytes(b"%PDF-1.7 x"), "a PDF document"),
+        (lambda path: path.write_bytes(b"Rar!\x1a\x07\x01" + bytes(99)), "a RAR archive. Unpack it"),
+        (lambda path: path.write_bytes(bytes(257) + b"ustar" + bytes(99)), "a tar archive. Unpack it"),
+        (lambda path: path.write_bytes(b"\n <!doctype html>\n<html>"), "but a web page.*needed a login; fetch"),
+        (
+            lambda path: path.write_bytes(b'{"error": "You must log in to read this"}'),
+            "but a text, perhaps a server's error message: '{\"error\": \"You must log in.*needed a login",
+        ),
     ],
 )  # fmt: skip
 def test_a_file_of_another_kind_says_what_it_is_and_what_to_do(
@@ -209,3 +223,15 @@ def test_tensors_can_be_read_while_the_file_is_hashed(tmp_path: Path, monkeypatc
     assert file.tensor("x").sum() == 15
     read.set()
     thread.join()
+
+
+def test_a_name_that_is_no_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9.safetensors"))
+    try:
+        save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
+        (tmp_path / "w.safetensors").rename(path)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    with pytest.raises(CheckpointError, match=r"caf\\udce9.*no valid UTF-8.*Rename the file") as caught:
+        open_checkpoint(path)
+    str(caught.value).encode()

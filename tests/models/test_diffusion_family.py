@@ -15,8 +15,10 @@ from sdkit.models import (
     Declined,
     Detection,
     LatentDiffusion,
+    TensorInfo,
     detect_family,
     open_checkpoint,
+    save_model,
     sd1,
     sd2,
     sdxl,
@@ -164,7 +166,7 @@ def test_each_kind_is_recognised_by_its_own_family_and_no_other_and_by_all_its_k
     assert spec.defaults.clip_skip == (1 if expected == "sd1" else 2)
 
 
-def test_the_reasons_name_what_is_special(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_reasons_name_what_is_special() -> None:
     told = {kind: "\n".join(detect_family(open_checkpoint(shared_checkpoint(kind)), FAMILIES)[1].why) for kind in KINDS}
     assert "9 input and 4 output channels: inpaints" in told["sd1_inpaint"]
     assert "8 input and 4 output channels: edits a picture" in told["sd1_edit"]
@@ -172,10 +174,6 @@ def test_the_reasons_name_what_is_special(caplog: pytest.LogCaptureFixture) -> N
     assert "1600 channels: 64 of the text, 256 for each of 6 numbers" in told["sdxl"]
     assert "1344 channels: 64 of the text, 256 for each of 5 numbers" in told["sdxl_refiner"]
     assert "transformer blocks by level: 0; 2; 2; none in the middle" in told["ssd1b"]
-    file = open_checkpoint(shared_checkpoint("sdxl_refiner"))
-    with caplog.at_level(logging.WARNING, "sdkit"):
-        sdxl_refiner.load(file, detect_family(file, FAMILIES)[1], device=CPU)
-    assert "is the refiner of Stable Diffusion XL: it finishes pictures" in caplog.text
 
 
 def published(name: str) -> dict[str, list[int]]:
@@ -239,7 +237,6 @@ def test_depths_on_the_way_up_are_read_block_by_block(tmp_path: Path) -> None:
         ("sdxl", {"model.diffusion_model.label_emb.0.0.weight": torch.zeros(128, 1000)}, sdxl, "1000 channels, not 64"),
         ("sdxl", {"edm_mean": torch.zeros(1)}, sdxl, "Playground v2.5.*not supported"),
         ("sdxl", {"edm_vpred.sigma_max": torch.zeros(1)}, sdxl, "CosXL.*not supported"),
-        ("sdxl", {"model.diffusion_model.scaled_fp8": torch.zeros(2)}, sdxl, "scaled_fp8.*not supported"),
         (
             "sd1",
             {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 6, 3, 3)},
@@ -365,28 +362,41 @@ def test_what_is_missing_or_different_is_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("keys", "kind"),
+    ("keys", "message"),
     [
-        (["lora_unet_x.lora_up.weight", "lora_unet_x.lora_down.weight", "lora_unet_x.alpha"], "a LoRA"),
-        (["unet.x.lora_A.weight", "unet.x.lora_B.weight"], "a LoRA"),
-        (["encoder.down.0.block.0.conv1.weight", "decoder.up.0.block.0.conv1.weight"], "a VAE alone"),
+        (["lora_unet_x.lora_up.weight", "lora_unet_x.lora_down.weight", "lora_unet_x.alpha"], r"a LoRA, .*<lora:NAME"),
+        (["unet.x.lora_A.weight", "unet.x.lora_B.weight"], "a LoRA, PEFT's names"),
+        (["encoder.conv_in.weight", "decoder.conv_in.weight"], "a VAE alone. Load a checkpoint, and give this file as"),
         (["first_stage_model.encoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight"], "a VAE alone"),
-        (["text_model.encoder.layers.0.mlp.fc1.weight"], "a text encoder alone"),
-        (["input_hint_block.0.weight", "zero_convs.0.0.weight"], "a ControlNet"),
-        (["input_hint_block.0.weight", *(f"input_blocks.{n}.0.x" for n in range(9))], "a ControlNet"),
-        (["down_blocks.0.resnets.0.time_emb_proj.weight"], "one part of a diffusers folder"),
-        (["input_blocks.0.0.weight"], "a diffusion network alone"),
-        (["emb_params"], "a textual inversion"),
+        (["text_model.embeddings.token_embedding.weight"], r"a text encoder alone \(CLIP\)"),
+        (["input_hint_block.0.weight", "zero_convs.0.0.weight"], "a ControlNet. It steers a checkpoint"),
+        (["input_hint_block.0.weight", *(f"input_blocks.{n}.0.weight" for n in range(9))], "a ControlNet"),
+        (["down_blocks.0.resnets.0.time_emb_proj.weight"], r"a diffusion network \(U-Net\) alone"),
+        (["model.diffusion_model.input_blocks.0.0.weight", "x.token_embedding.weight"], "a checkpoint without its VAE"),
+        (["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"], "Stable Diffusion 3. sdkit does not run"),
+        (["double_blocks.0.img_attn.qkv.weight"], "Flux, or a model built like it. sdkit does not run it"),
+        (["emb_params"], "a textual inversion .*put this file into the folder of embeddings"),
+        (["body.0.rdb1.conv1.weight"], "an upscaler"),
     ],
 )
-def test_files_that_are_no_checkpoints_are_named(tmp_path: Path, keys: list[str], kind: str) -> None:
+def test_files_that_are_no_checkpoints_are_named_with_their_use(tmp_path: Path, keys: list[str], message: str) -> None:
     save_file({key: torch.zeros(1) for key in keys}, tmp_path / "x.safetensors")
-    with pytest.raises(UnknownModelError, match=rf"It looks like {kind}.*`sdkit inspect FILE`"):
+    with pytest.raises(UnknownModelError, match=rf"It looks like {message}.*`sdkit inspect FILE`"):
         detect_family(open_checkpoint(tmp_path / "x.safetensors"), [sd1])
 
 
+def test_the_family_that_such_a_file_is_for_is_said_and_like_reasons_stand_together(tmp_path: Path) -> None:
+    key = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
+    save_file({key: torch.zeros(4, 2048)}, tmp_path / "x.safetensors")
+    with pytest.raises(UnknownModelError) as caught:
+        detect_family(open_checkpoint(tmp_path / "x.safetensors"), FAMILIES)
+    assert "It looks like a LoRA, kohya's names, for sdxl. " in str(caught.value)
+    assert "sd1, sd2, sdxl, sdxl_refiner: no key begins with 'model.diffusion_model.'. " in str(caught.value)
+
+
 def test_a_few_odd_keys_do_not_make_a_file_look_like_something() -> None:
-    assert looks_like({"a": 1, "b": 1, "c": 1, "lora_unet_x.alpha": 1}) == ""
+    one = TensorInfo((1,), "F16")
+    assert looks_like({"a": one, "b": one, "c": one, "lora_unet_x.alpha": one}) == ""
     assert looks_like({}) == ""
 
 
@@ -461,5 +471,31 @@ def test_weights_of_every_dtype_are_computed_with_in_full(tmp_path: Path, dtype:
     assert rough.dtype == torch.float32
     assert 0 < (ours - theirs).norm() / theirs.norm() < (0.05 if dtype == "bfloat16" else 0.7)
     key = "model.diffusion_model.out.2.weight"
-    stored = rough._loaded.unet().state_dict()["out.2.weight"]
+    stored = rough.networks.unet().state_dict()["out.2.weight"]
     assert torch.equal(stored, open_checkpoint(tmp_path / "r.safetensors").tensor(key).float())
+
+
+def test_weights_of_one_byte_with_scales_are_their_products(tmp_path: Path) -> None:
+    whole = {key: weight.float() for key, weight in load_file(shared_checkpoint("sdxl")).items()}
+    scaled: dict[str, torch.Tensor] = {}
+    for key, weight in whole.items():
+        if key.startswith("model.diffusion_model.") and weight.ndim == 2 and key.endswith(".weight"):
+            rows = "attn1.to_q" in key  # one scale for each row; one for all elsewhere
+            scale = (weight.abs().amax(1) if rows else weight.abs().max()) / 448
+            scaled[key] = (weight / (scale[:, None] if rows else scale)).to(torch.float8_e4m3fn)
+            scaled[key.removesuffix("weight") + "scale_weight"] = scale
+        else:
+            scaled[key] = weight
+    marker = torch.zeros(2).to(torch.float8_e4m3fn)
+    save_file({**scaled, "model.diffusion_model.scaled_fp8": marker}, tmp_path / "s.safetensors")
+    file = open_checkpoint(tmp_path / "s.safetensors")
+    family, detection = detect_family(file, FAMILIES)
+    assert family is sdxl
+    model = sdxl.load(file, detection, device=CPU)
+    for name in ("attn1.to_q", "attn1.to_k"):
+        key = f"middle_block.1.transformer_blocks.0.{name}.weight"
+        stored, expected = model.networks.unet().state_dict()[key], whole[f"model.diffusion_model.{key}"]
+        assert stored.dtype == torch.float32
+        assert 0.01 < (stored - expected).norm() / expected.norm() < 0.04
+    saved = save_model(model, tmp_path / "saved.safetensors", dtype="float16")
+    assert not [key for key in load_file(saved) if "scale" in key]

@@ -136,6 +136,11 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
 
     broken = copied("a")
     (broken / "model_index.json").unlink()
+    with pytest.raises(CheckpointError, match=r"Its unet and vae are there, so only model_index\.json is missing"):
+        open_folder(broken)
+    shutil.rmtree(broken / "vae")
+    with pytest.raises(CheckpointError, match=r"not the whole of one\. Give the model's file$"):
+        open_folder(broken)
     (broken / "model.safetensors").touch()
     with pytest.raises(CheckpointError, match=r"a is a folder without model_index\.json.*In it are model\.safetensors"):
         open_folder(broken)

@@ -12,6 +12,7 @@ from sdkit.errors import ModelError
 from sdkit.models import LatentDiffusion, detect_family, open_checkpoint, sd1, sdxl, sdxl_refiner
 from sdkit.models.diffusion_family import DiffusionFamily
 from sdkit.models.inputs import BLANK
+from sdkit.models.summary import negative_size, size_numbers
 from sdkit.models.tokenizer import plain_prompt
 from sdkit.testing.models import Kind, shared_checkpoint
 from sdkit.types import SizeConditioning
@@ -60,6 +61,14 @@ def test_channels_are_resized_to_the_latents_and_their_number_is_checked() -> No
             model.predict(x, 500.0, replace(embedding, channels=wrong))
 
 
+def test_only_the_refiner_is_told_a_lower_score_with_the_negative_prompt() -> None:
+    assert negative_size("sdxl", 64, 80) is None
+    size = negative_size("sdxl_refiner", 64, 80)
+    assert size is not None
+    assert size_numbers(size, 5) == (64, 80, 0, 0, 2.5)
+    assert size_numbers(SizeConditioning(64, 80), 5) == (64, 80, 0, 0, 6.0)
+
+
 def test_without_a_size_the_model_is_told_that_of_the_latents() -> None:
     for kind in ("sdxl", "sdxl_refiner"):
         model, x = load(kind), latents(1, 4, 8, 10)
@@ -101,8 +110,8 @@ def test_unloading_a_model_frees_its_weights() -> None:
     model = load("sd1")
     embedding = model.encode_text(plain_prompt("a cat"))
     model.predict(latents(1, 4, 8, 8), 5.0, embedding)
-    weights = [weakref.ref(weight) for weight in model._loaded.unet().parameters()]
-    assert model.timings["unet"].bytes == sum(4 * each.numel() for each in model._loaded.unet().parameters())
+    weights = [weakref.ref(weight) for weight in model.networks.unet().parameters()]
+    assert model.timings["unet"].bytes == sum(4 * each.numel() for each in model.networks.unet().parameters())
     assert set(model.timings) == {"unet", "text_encoder"}
     assert model.timings["unet"].seconds > 0
     model.unload()

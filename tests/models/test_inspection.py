@@ -31,7 +31,7 @@ def test_what_no_family_recognises_is_described_and_no_error(tmp_path: Path) -> 
     save_file({"lora_te_x.lora_down.weight": torch.zeros(2, 3)}, tmp_path / "lora.safetensors")
     report = inspect_file(tmp_path / "lora.safetensors", [sd1])
     assert (report.family, report.prediction, report.why) == (None, None, ())
-    assert (report.looks_like, report.facts) == ("LoRA, kohya's names", {"rank": "2", "changes": "text encoder"})
+    assert (report.looks_like, report.facts) == ("a LoRA, kohya's names", {"rank": "2", "changes": "text encoder"})
     assert report.declined == {"sd1": "no key begins with 'model.diffusion_model.'"}
     assert report.parts == {"other": 6}
 
@@ -60,40 +60,40 @@ CROSS = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
     [
         (
             {f"{CROSS}.lora_down.weight": (8, 768), f"{CROSS}.lora_up.weight": (320, 8), "lora_te_x.alpha": ()},
-            *("loras", "LoRA, kohya's names", "sd1", {"rank": "8", "changes": "U-Net, text encoder"}),
+            *("loras", "a LoRA, kohya's names", "sd1", {"rank": "8", "changes": "U-Net, text encoder"}),
         ),
         (
             {f"{CROSS}.lora_down.weight": (4, 1024), "lora_unet_a_ff.lora_down.weight": (16, 320)},
-            *("loras", "LoRA, kohya's names", "sd2", {"rank": "4, 16", "changes": "U-Net"}),
+            *("loras", "a LoRA, kohya's names", "sd2", {"rank": "4, 16", "changes": "U-Net"}),
         ),
         (
             {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_v.lora_A.weight": (4, 2048)},
-            *("loras", "LoRA, PEFT's names", "sdxl", {"rank": "4", "changes": "U-Net"}),
+            *("loras", "a LoRA, PEFT's names", "sdxl", {"rank": "4", "changes": "U-Net"}),
         ),
         (
             {"mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_k_lora.down.weight": (4, 768)},
-            *("loras", "LoRA, diffusers' older names", "sd1", {"rank": "4"}),
+            *("loras", "a LoRA, diffusers' older names", "sd1", {"rank": "4"}),
         ),
         (
             {f"{CROSS}.hada_w1_a": (640, 4), f"{CROSS}.hada_w1_b": (4, 2048)},
-            *("loras", "LoHa", "sdxl", {"rank": "4", "changes": "U-Net"}),
+            *("loras", "a LoHa", "sdxl", {"rank": "4", "changes": "U-Net"}),
         ),
         (
             {"lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": (2, 1280)},
-            *("loras", "LoRA, kohya's names", "sdxl", {"rank": "2", "changes": "text encoder 2"}),
+            *("loras", "a LoRA, kohya's names", "sdxl", {"rank": "2", "changes": "text encoder 2"}),
         ),
         (
             {"emb_params": (3, 768)},
-            *("embeddings", "textual inversion (embedding)", "sd1", {"vectors": "3", "channels": "768"}),
+            *("embeddings", "a textual inversion (embedding)", "sd1", {"vectors": "3", "channels": "768"}),
         ),
         (
             {"clip_l": (2, 768), "clip_g": (2, 1280)},
-            *("embeddings", "textual inversion (embedding)", "sdxl", {"vectors": "2", "channels": "768 and 1280"}),
+            *("embeddings", "a textual inversion (embedding)", "sdxl", {"vectors": "2", "channels": "768 and 1280"}),
         ),
         (
             {"first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3)},
             "vae",
-            "VAE alone",
+            "a VAE alone",
             "",
             {"latent channels": "4", "fits": "sd1, sd2, sdxl: their VAEs have the same shapes"},
         ),
@@ -102,20 +102,20 @@ CROSS = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
                 "control_model.input_hint_block.0.weight": (16, 3, 3, 3),
                 "control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768),
             },
-            *("controlnet", "ControlNet", "sd1", {}),
+            *("controlnet", "a ControlNet", "sd1", {}),
         ),
         (
             {
                 "model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3),
                 "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_v.weight": (1280, 2048),
             },
-            *("diffusion_models", "diffusion network (U-Net) alone", "sdxl", {}),
+            *("diffusion_models", "a diffusion network (U-Net) alone", "sdxl", {}),
         ),
         (
             {"text_model.embeddings.token_embedding.weight": (49408, 768)},
-            *("text_encoders", "text encoder alone (CLIP-L)", "", {"channels": "768"}),
+            *("text_encoders", "a text encoder alone (CLIP-L)", "", {"channels": "768"}),
         ),
-        ({"body.0.rdb1.conv1.weight": (32, 64, 3, 3)}, "upscale_models", "upscaler (RRDB)", "", {}),
+        ({"body.0.rdb1.conv1.weight": (32, 64, 3, 3)}, "upscale_models", "an upscaler (RRDB)", "", {}),
     ],
 )
 def test_what_is_no_checkpoint_is_told_by_names_and_widths(

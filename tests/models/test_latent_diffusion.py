@@ -47,7 +47,7 @@ def test_weights_in_the_right_dtype_are_computed_with_from_the_mapped_file(tmp_p
     path = random_checkpoint(tmp_path / "m.safetensors", dtype="float32")
     file = open_checkpoint(path)
     model = sd1.load(file, detect_family(file, [sd1])[1], device=torch.device("cpu"))
-    networks = model._loaded
+    networks = model.networks
     for part in (networks.unet, networks.vae, networks.text):
         weights = part().state_dict()
         assert all(weights[name].data_ptr() == file.tensor(key).data_ptr() for name, key in part.sources.items())
@@ -56,7 +56,7 @@ def test_weights_in_the_right_dtype_are_computed_with_from_the_mapped_file(tmp_p
 
 def test_networks_are_read_at_their_first_use_and_nothing_stays_on_the_meta_device(tmp_path: Path) -> None:
     model = load(random_checkpoint(tmp_path / "m.safetensors"))
-    networks = model._loaded
+    networks = model.networks
     model.decode(randn(1, 4, 4, 4))
     assert [part.filled for part in (networks.unet, networks.vae, networks.text)] == [False, True, False]
     for part in (networks.unet, networks.vae, networks.text):

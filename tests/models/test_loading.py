@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sdkit.errors import ModelNotFoundError, RequestError, UnknownModelError
-from sdkit.models import Library, embedded, load_model, open_checkpoint, sd1
+from sdkit.models import Library, ModelLoader, embedded, open_checkpoint, sd1
 from sdkit.models.placement import own_dtype
 from sdkit.settings import Settings
 from sdkit.testing.models import shared_checkpoint
@@ -17,14 +17,10 @@ def library(folder: Path) -> Library:
 
 
 def load(source: str, folder: Path, device: str = "cpu", dtype: str = "auto") -> DiffusionModel:
-    return load_model(
-        source,
-        device=device,
-        dtype=dtype,
-        families={"sd1": sd1},
-        open_file=lambda path: open_checkpoint(path) if Path(path).exists() else None,
-        library=library(folder),
+    loader = ModelLoader(
+        {"sd1": sd1}, lambda path: open_checkpoint(path) if Path(path).exists() else None, library(folder)
     )
+    return loader.load(source, device=device, dtype=dtype)
 
 
 @pytest.fixture
@@ -71,17 +67,13 @@ def test_what_only_a_plugin_can_open_reaches_it_as_it_was_given(tmp_path: Path) 
         asked.append(source)
 
     with pytest.raises(ModelNotFoundError):
-        load_model(
-            "gguf:model", device="cpu", dtype="auto", families={}, open_file=open_file, library=library(tmp_path)
-        )
+        ModelLoader({}, open_file, library(tmp_path)).load("gguf:model")
     assert asked == ["gguf:model"]
 
 
 def test_a_file_that_no_family_knows_is_an_error(folder: Path) -> None:
     with pytest.raises(UnknownModelError, match="No family is registered"):
-        load_model(
-            "dreams", device="cpu", dtype="auto", families={}, open_file=open_checkpoint, library=library(folder)
-        )
+        ModelLoader({}, open_checkpoint, library(folder)).load("dreams")
 
 
 def test_a_missing_embedded_model_says_how_to_get_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from sdkit.errors import ModelError, RequestError, UnknownNameError
-from sdkit.models import LatentDiffusion, Recipe, detect_family, merge, open_checkpoint, sd1, sdxl
+from sdkit.models import LatentDiffusion, Recipe, detect_family, merge, merging, open_checkpoint, sd1, sdxl
 from sdkit.models.merge_blocks import block_of, blocks_of, parse_blocks, unet_blocks
 from sdkit.models.merging import Method
 from sdkit.testing.models import random_checkpoint
@@ -86,6 +87,26 @@ def test_arithmetic_is_in_float32_and_rounded_once(models: list[LatentDiffusion]
     wide = [file.tensor(key).float() for file, key in (model.sources[name] for model in models)]
     expected = wide[0] + (wide[1] - wide[2]) / 3
     torch.testing.assert_close(weights(path)[name], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_large_weights_are_merged_some_rows_at_a_time(
+    models: list[LatentDiffusion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, _ = models
+    expected = merge(tmp_path / "whole.safetensors", a, b, recipe=Recipe(amount=0.3)).read_bytes()
+    sizes: list[int] = []
+    whole = merging._merged_part
+
+    def noted(*parts: Any) -> Tensor:
+        sizes.append(parts[0].numel())
+        return whole(*parts)
+
+    monkeypatch.setattr(merging, "_AT_ONCE", 4096)
+    monkeypatch.setattr(merging, "_merged_part", noted)
+    found = merge(tmp_path / "parts" / "whole.safetensors", a, b, recipe=Recipe(amount=0.3)).read_bytes()
+    assert found == expected
+    assert max(sizes) <= 4096
+    assert len(sizes) > 800
 
 
 def test_blocks_have_weights_of_their_own(
@@ -163,6 +184,8 @@ def test_recipes_that_cannot_be_are_refused(models: list[LatentDiffusion], tmp_p
         ((b,), Recipe(vae="c"), "the VAE cannot be model c's"),
         ((b,), Recipe("average"), "weighted_sum or add_difference, not 'average'"),  # pyright: ignore[reportArgumentType]
         ((b,), Recipe(vae="d"), "a, b, c, merge, not 'd'"),  # pyright: ignore[reportArgumentType]
+        ((b,), Recipe(amount=float("nan")), "a finite number, usually 0 to 1, not nan"),
+        ((b,), Recipe(blocks="IN00=inf"), "a finite number, usually 0 to 1, not inf"),
         ((b,), Recipe(blocks=[1.0, 2.0]), "has 9 weights for blocks .*, or 10 with BASE in front; 2 are given"),
     ):
         with pytest.raises(RequestError, match=fault):

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sdkit.errors import CheckpointError, RequestError
-from sdkit.models import LatentDiffusion, load_parts, open_checkpoint, sd1, sd2, sdxl, sdxl_refiner
+from sdkit.models import LatentDiffusion, ModelLoader, Parts, open_checkpoint, sd1, sd2, sdxl, sdxl_refiner
 from sdkit.models.library import Library
 from sdkit.models.tokenizer import plain_prompt
 from sdkit.settings import Settings
@@ -16,6 +16,15 @@ from sdkit.testing.models import random_checkpoint, shared_checkpoint
 
 FAMILIES = {family.name: family for family in (sd1, sd2, sdxl, sdxl_refiner)}
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
+
+
+def loader(folder: Path, variant: str | None = None) -> ModelLoader:
+    return ModelLoader(
+        FAMILIES,
+        lambda path: open_checkpoint(path) if Path(path).exists() else None,
+        Library.of(Settings(models=folder, cache=folder)),
+        variant,
+    )
 
 
 def parts(
@@ -26,17 +35,10 @@ def parts(
     vae: Path | None = None,
     texts: tuple[Path, ...] = (),
 ) -> LatentDiffusion:
-    model = load_parts(
-        None if checkpoint is None else str(checkpoint),
-        unet=None if unet is None else str(unet),
-        vae=None if vae is None else str(vae),
-        text_encoders=[str(path) for path in texts],
-        device="cpu",
-        dtype="auto",
-        families=FAMILIES,
-        open_file=lambda path: open_checkpoint(path) if Path(path).exists() else None,
-        library=Library.of(Settings(models=folder, cache=folder)),
+    given = Parts(
+        None if unet is None else str(unet), None if vae is None else str(vae), tuple(str(path) for path in texts)
     )
+    model = loader(folder).load(None if checkpoint is None else str(checkpoint), given, device="cpu")
     assert isinstance(model, LatentDiffusion)
     return model
 
@@ -149,5 +151,5 @@ def test_what_a_file_lacks_or_a_model_lacks_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no CLIP text encoder in .*vae\.safetensors"):
         parts(tmp_path, whole, texts=(vae,))
     unet = cut(whole, tmp_path / "unet.safetensors", UNET)
-    with pytest.raises(CheckpointError, match=r"there is no VAE in .*unet\.safetensors .*diffusion network alone"):
+    with pytest.raises(CheckpointError, match=r"there is no VAE in .*unet\.safetensors .*diffusion network .* alone"):
         parts(tmp_path, whole, vae=unet)

@@ -29,7 +29,7 @@ def scaled(name: str, factor: float) -> Patch:
 
 def out(model: LatentDiffusion, parameter: str = "weight") -> Tensor:
     """The last convolution's."""
-    return model._loaded.unet().state_dict()[f"out.2.{parameter}"]
+    return model.networks.unet().state_dict()[f"out.2.{parameter}"]
 
 
 def randn(*shape: int) -> Tensor:
@@ -52,10 +52,10 @@ def test_a_patched_model_computes_with_the_new_weights_and_shares_the_others() -
     blank = patched.predict(x, 10.0, embedding)
     assert torch.equal(blank, bias.view(1, 4, 1, 1).expand_as(blank))
     assert torch.equal(model.predict(x, 10.0, embedding), before), "the first one is as it was, bit for bit"
-    old, new = model._loaded.unet().state_dict(), patched._loaded.unet().state_dict()
+    old, new = model.networks.unet().state_dict(), patched.networks.unet().state_dict()
     assert list(old) == list(new)
     assert {name for name in old if old[name].data_ptr() != new[name].data_ptr()} == {"out.2.weight"}
-    assert patched._loaded.text is model._loaded.text
+    assert patched.networks.text is model.networks.text
     assert (patched.name, patched.spec, patched.fingerprint()) == (model.name, model.spec, model.fingerprint())
 
 
@@ -66,7 +66,7 @@ def test_the_text_encoder_is_patched_too() -> None:
     patched = model.patched([scaled(QUERY, 3.0)])
     assert not torch.equal(patched.encode_text(prompt).context, before)
     assert torch.equal(model.encode_text(prompt).context, before)
-    assert patched._loaded.unet is model._loaded.unet
+    assert patched.networks.unet is model.networks.unet
 
 
 def test_the_same_patches_are_applied_once_and_others_beside_them() -> None:
@@ -87,7 +87,7 @@ def test_a_patched_model_is_patched_in_another_dtype_too(tmp_path: Path) -> None
     assert patched.dtype == torch.bfloat16
     weight = out(model.to("cpu", "bfloat16"))
     assert torch.equal(out(patched), weight * 0.5)
-    assert patched._loaded.text().state_dict()[QUERY.partition(".")[2]].dtype == torch.float32
+    assert patched.networks.text().state_dict()[QUERY.partition(".")[2]].dtype == torch.float32
 
 
 def test_weights_that_are_not_there_and_models_that_are_not_loaded(tmp_path: Path) -> None:

@@ -136,6 +136,16 @@ def test_transformers_reads_the_tokenizer(padding: int, tmp_path: Path) -> None:
     assert tuple(ids) == ClipTokenizer().chunks(plain_prompt("A (red) circle, déjà vu 123"), padding=padding)[0].ids
 
 
+def test_diffusers_reads_the_single_file_and_finds_what_is_in_the_folder(saved: Saved, tmp_path: Path) -> None:
+    path = save_model(saved.model, tmp_path / "single.safetensors")
+    for kind, part in ((UNet2DConditionModel, "unet"), (AutoencoderKL, "vae")):
+        reader: Any = kind
+        local = {"subfolder": part, "local_files_only": True}
+        found = reader.from_single_file(str(path), config=str(saved.folder), torch_dtype=torch.float16, **local)
+        expected = reader.from_pretrained(saved.folder, torch_dtype=torch.float16, **local)
+        assert_equal(found.state_dict(), expected.state_dict())
+
+
 @pytest.mark.parametrize("kind", ["sd1_inpaint", "sdxl_refiner"])
 def test_a_pipeline_of_diffusers_loads_the_whole_folder(kind: Kind, tmp_path: Path) -> None:
     import diffusers
@@ -219,6 +229,8 @@ def test_what_cannot_be_written_is_said(small: Path, tmp_path: Path, monkeypatch
     model = load(small)
     with pytest.raises(RequestError, match=r"must end so"):
         save_model(model, tmp_path / "model.ckpt")
+    with pytest.raises(RequestError, match=r"m\\udce9\.safetensors' is no valid UTF-8"):
+        save_model(model, tmp_path / "m\udce9.safetensors")
     with pytest.raises(RequestError, match="float32, float16, bfloat16, not 'float8'"):
         save_model(model, tmp_path / "m.safetensors", dtype="float8")
     with pytest.raises(RequestError, match="single or diffusers, not 'both'"):
@@ -252,3 +264,13 @@ def test_tensors_are_made_one_after_another_and_aligned(tmp_path: Path) -> None:
     assert {name: weight.dtype for name, weight in load_file(path).items()} == dtypes
     with safe_open(path, "pt") as file:
         assert file.metadata() == {"format": "pt", "k": "ü"}
+
+
+def test_numbers_that_are_not_finite_are_never_written(small: Path, tmp_path: Path) -> None:
+    name = "unet.middle_block.0.in_layers.2.weight"
+    broken = Patch(
+        key="b", targets=frozenset({name}), apply=lambda _, weight: weight.index_fill(0, torch.tensor(3), torch.nan)
+    )
+    with pytest.raises(ModelError, match=r"middle_block\.0\.in_layers\.2\.weight holds numbers that are not finite"):
+        save_model(load(small), tmp_path / "m.safetensors", patches=[broken])
+    assert not (tmp_path / "m.safetensors").exists()

@@ -10,11 +10,16 @@ import torch
 from sdkit.models import ClipTokenizer
 from sdkit.models.tokenizer import BOS, EOS
 from sdkit.prompts import comfy
-from sdkit.types import Prompt, Segment, TextualInversion
+from sdkit.types import Prompt, Segment, TextualInversion, TokenChunk
 
-FIGURES = json.loads((Path(__file__).parents[1] / "data" / "parity" / "prompts_sd15.json").read_text())
+DATA = Path(__file__).parents[1] / "data" / "parity"
+FIGURES = json.loads((DATA / "prompts_sd15.json").read_text())
+FIGURES_XL = json.loads((DATA / "prompts_sdxl.json").read_text())
 
-INVERSION = TextualInversion("refti", "digest", {"": torch.zeros(2, 768)})
+INVERSIONS = {
+    "refti": TextualInversion("refti", "digest", {"": torch.zeros(2, 768)}),
+    "reftixl": TextualInversion("reftixl", "other", {"l": torch.zeros(2, 768), "g": torch.zeros(2, 1280)}),
+}
 
 CASTLE = " oil painting of a castle on a hill at sunset,"
 
@@ -29,22 +34,40 @@ def prompt(*segments: tuple[str, float]) -> Prompt:
 
 
 def looked_up(found: Prompt) -> Prompt:
-    """The prompt with the reference's textual inversion in it, as the model folders would give it."""
-    segments = (replace(s, inversion=INVERSION) if s.inversion == "refti" else s for s in found.segments)
+    """The prompt with the reference's textual inversions in it, as the model folders would give it."""
+    segments = (
+        replace(s, inversion=INVERSIONS[s.inversion])
+        if isinstance(s.inversion, str) and s.inversion in INVERSIONS
+        else s
+        for s in found.segments
+    )
     return replace(found, segments=tuple(segments))
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_ids_weights_and_windows_are_those_of_the_reference(tokenizer: ClipTokenizer, name: str) -> None:
-    chunks = tokenizer.chunks(looked_up(comfy(FIGURES[name]["text"])), width=768)
-    ours = [
+def listed(chunks: tuple[TokenChunk, ...]) -> list[list[list[object]]]:
+    """As the reference's figures are written."""
+    return [
         [
             [f"<tensor {tuple(chunk.vectors[place].shape)}>" if place in chunk.vectors else token, weight]
             for place, (token, weight) in enumerate(zip(chunk.ids, chunk.weights, strict=True))
         ]
         for chunk in chunks
     ]
-    assert ours == FIGURES[name]["tokens"]["l"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_ids_weights_and_windows_are_those_of_the_reference(tokenizer: ClipTokenizer, name: str) -> None:
+    chunks = tokenizer.chunks(looked_up(comfy(FIGURES[name]["text"])), width=768)
+    assert listed(chunks) == FIGURES[name]["tokens"]["l"]
+
+
+@pytest.mark.parametrize(("encoder", "padding"), [("l", EOS), ("g", 0)])
+@pytest.mark.parametrize("name", FIGURES_XL)
+def test_both_encoders_of_sdxl_see_what_the_reference_shows_them(
+    tokenizer: ClipTokenizer, name: str, encoder: str, padding: int
+) -> None:
+    chunks = tokenizer.chunks(looked_up(comfy(FIGURES_XL[name]["text"])), padding=padding, encoder=encoder)
+    assert listed(chunks) == FIGURES_XL[name]["tokens"][encoder]
 
 
 def test_enough_cases_are_compared() -> None:

@@ -41,17 +41,17 @@ def figures() -> Path:
     return folder("SDKIT_PARITY_FIGURES")
 
 
-def pipeline(weights: Path, name: str) -> Pipeline:
-    """A pipeline with a full-size model, in float32 on the CPU."""
+@pytest.fixture(scope="session")
+def pipe(request: pytest.FixtureRequest, weights: Path) -> Iterator[Pipeline]:
+    """A pipeline with the full-size model that a test's parameter names, in float32 on the CPU.
+
+    pytest has one of them at a time, and runs all tests of a model before those of the next: SDXL alone needs 14 GB.
+    """
+    name = str(request.param)
     if not (weights / "checkpoints" / f"{name}.safetensors").exists():
         pytest.skip(f"there is no {name} in {weights}")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:  # as long as it is used: LoRAs are looked for when they are asked for
         patch.setenv("SDKIT_MODELS", str(weights))
-        return Pipeline.load(name, device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="session")
-def sd15(weights: Path) -> Iterator[Pipeline]:
-    pipe = pipeline(weights, "ref_sd15")
-    yield pipe
-    pipe.unload()
+        loaded = Pipeline.load(name, device="cpu", dtype="float32")
+        yield loaded
+        loaded.unload()

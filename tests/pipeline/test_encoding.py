@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import sdkit
 from sdkit import Pipeline
-from sdkit.errors import RequestError
+from sdkit.errors import CheckpointError, RequestError
 from sdkit.models import latent_diffusion
 from sdkit.settings import Settings
 from sdkit.testing import ToyModel, make_pipeline, random_checkpoint
@@ -191,6 +191,16 @@ def test_another_seed_encodes_nothing(pipe: Pipeline, monkeypatch: pytest.Monkey
     assert torch.equal(first.latents.tensor, again.latents.tensor)
     pipe("a (embedding:mine:1.3) cat", seed=1, **request)
     assert len(calls) == 3
+
+
+def test_pickled_inversions_are_read_where_the_settings_say_so(pipe: Pipeline, tmp_path: Path) -> None:
+    width = pipe.encode("a").positive[0].context.shape[-1]
+    torch.save({"string_to_param": {"*": torch.ones(2, width)}}, tmp_path / "embeddings" / "old.pt")
+    with pytest.raises(CheckpointError, match=r"old\.pt is a pickle.* or SDKIT_PICKLES=1"):
+        pipe.encode("embedding:old", prompt_syntax="comfy")
+    trusting = Pipeline(pipe.model, settings=Settings(models=tmp_path, plugins=("none",), pickles=True))
+    found = trusting.encode("embedding:old cat", prompt_syntax="comfy").positive[0].context
+    assert not torch.equal(found, pipe.encode("cat", prompt_syntax="comfy").positive[0].context)
 
 
 def test_a_changed_inversion_is_encoded_again(pipe: Pipeline, tmp_path: Path) -> None:

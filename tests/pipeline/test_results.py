@@ -48,8 +48,8 @@ def test_a_results_request_makes_its_pictures_again(fields: RequestFields) -> No
 
 def test_a_results_request_has_no_none_left_that_a_family_has_a_default_for() -> None:
     request = make_pipeline()(PROMPT).request
-    allowed = {"sigmas", "end_step", "seed", "variation_seed", "init_image", "mask"}
-    of_the_model = {"prediction", "zero_terminal_snr", "flow_shift"}
+    allowed = {"sigmas", "end_step", "seed", "variation_seed", "init_image", "mask", "model_sha256"}
+    of_the_model = {"prediction", "zero_terminal_snr", "flow_shift", "distilled_timesteps"}
     assert {name for name in Request.model_fields if getattr(request, name) is None} == allowed | of_the_model
     assert (request.size, request.steps, request.sampler, request.schedule) == ((32, 32), 6, "euler", "normal")
     assert request.model == "toy"

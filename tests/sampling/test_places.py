@@ -206,6 +206,33 @@ def test_different_sizes_and_channels_go_in_calls_of_their_own() -> None:
     assert model.calls == [2, 2, 2]
 
 
+def test_areas_of_one_size_share_a_call() -> None:
+    """Four areas with their counterparts, of two sizes, and the two whole pictures: three calls, and not five."""
+    areas = LEFT, RIGHT, Area(0.25, 0.25, 0.25, 0.5), Area(0.5, 0.125, 0.25, 0.5)
+    values = 0.1, 0.3, 0.5, 0.7
+    parts = tuple(embedding(value, area=area) for value, area in zip(values, areas, strict=True))
+    out, model = evaluate((embedding(0.9), *parts), (embedding(-0.2),))
+    assert model.calls == [4, 8, 8]
+    assert [seen.context[::2].mean((1, 2)).tolist() for seen in model.seen[1:]] == [
+        pytest.approx([-0.2, -0.2, 0.1, 0.3]),
+        pytest.approx([-0.2, -0.2, 0.5, 0.7]),
+    ]
+    shares = [weight(place) for place in ((0, 0, 16, 20), (0, 20, 16, 20), (4, 10, 4, 20), (8, 5, 4, 20))]
+    expected = alone(0.9) + sum(share * alone(value) for share, value in zip(shares, values, strict=True))
+    difference = out["positive"] - expected / (1 + sum(shares))
+    assert float(difference.norm() / out["positive"].norm()) < 1e-6
+
+
+def test_each_area_is_shown_its_own_channels_in_a_shared_call() -> None:
+    channels = torch.arange(16 * 40.0).view(1, 1, 16, 40)
+    _, model = evaluate((embedding(0.9, area=LEFT, channels=channels), embedding(0.1, area=RIGHT, channels=channels)))
+    assert model.calls == [4]
+    told = model.seen[0].channels
+    assert told is not None
+    assert torch.equal(told[1], channels[0, :, :, :20])
+    assert torch.equal(told[2], channels[0, :, :, 20:])
+
+
 def test_faults_are_named() -> None:
     with pytest.raises(SamplingError, match=r"mask of shape \[3, 4, 4\], but the batch is of 2 images"):
         evaluate((embedding(0.9, mask=torch.ones(3, 4, 4)),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from torch import Tensor
 from sdkit.errors import LoraKeyError
 from sdkit.models.lora import LoraFormat, LoraLayer
 from sdkit.testing import make_pipeline
+from sdkit_lycoris.glora import glora
 from sdkit_lycoris.ia3 import ia3
 from sdkit_lycoris.loha import loha
 from sdkit_lycoris.lokr import lokr
 from sdkit_lycoris.oft import oft
+from sdkit_lycoris.peft_oft import peft_oft
 
 X = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
 
@@ -203,6 +206,97 @@ def test_boft_is_a_product_of_sparse_rotations() -> None:
     same(changed(oft, {"oft_blocks": blocks}, weight), whole @ weight)
 
 
+# ── GLoRA ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kernel", [(), (3, 3)])
+@pytest.mark.parametrize("old", [False, True])
+def test_glora_sends_the_weight_itself_through_a_low_rank(kernel: tuple[int, ...], old: bool) -> None:
+    weight, rank, ones = randn(8, 6, *kernel), 3, [1] * len(kernel)
+    a1, a2 = randn(6, rank, *ones, seed=1), randn(rank, 6, *ones, seed=2)
+    b1, b2 = randn(8, rank, *ones, seed=3), randn(rank, 6, *kernel, seed=4)
+    names = ("a2", "a1", "b2", "b1") if old else ("a1", "a2", "b1", "b2")
+    tensors = {f"{name}.weight": part for name, part in zip(names, (a1, a2, b1, b2), strict=True)}
+    inner = torch.einsum("oi...,ij->oj...", weight, a1.flatten(1) @ a2.flatten(1))
+    whole = inner + (b1.flatten(1) @ b2.flatten(1)).view(weight.shape)
+    same(changed(glora, tensors | {"alpha": torch.tensor(1.5)}, weight, 0.7), weight + 0.7 * 0.5 * whole)
+    same(changed(glora, tensors, weight), weight + whole)
+
+
+# ── OFT of PEFT and OneTrainer ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def triangles(blocks: int, side: int) -> tuple[Tensor, Tensor]:
+    """What a file has for blocks of skew-symmetric matrices, and these."""
+    numbers = randn(blocks, side * (side - 1) // 2, seed=1) * 0.2
+    skew = torch.zeros(blocks, side, side)
+    place = 0
+    for row in range(side):
+        for column in range(row + 1, side):
+            skew[:, row, column], skew[:, column, row] = numbers[:, place], -numbers[:, place]
+            place += 1
+    return numbers, skew
+
+
+def neumann(skew: Tensor) -> Tensor:
+    """Five terms of (I + Q)·(I − Q)⁻¹, the last of them once."""
+    power = torch.linalg.matrix_power
+    return torch.eye(skew.shape[-1]) + 2 * skew + 2 * power(skew, 2) + 2 * power(skew, 3) + power(skew, 4)
+
+
+@pytest.mark.parametrize("name", ["oft_R.weight", "oft_R.default.weight"])
+@pytest.mark.parametrize("kernel", [(), (3, 3)])
+def test_peft_rotates_blocks_of_inputs(name: str, kernel: tuple[int, ...]) -> None:
+    weight = randn(5, 12, *kernel)
+    numbers, skew = triangles(weight[0].numel() // 4, 4)
+    turned = weight.flatten(1) @ torch.block_diag(*neumann(skew)).T
+    same(changed(peft_oft, {name: numbers}, weight), turned.view(weight.shape))
+    half = (weight + turned.view(weight.shape)) / 2
+    same(changed(peft_oft, {name: numbers}, weight, 0.5), half)
+
+
+def test_peft_may_share_a_rotation_scale_it_and_have_a_magnitude() -> None:
+    weight = randn(5, 12)
+    numbers, skew = triangles(1, 4)
+    shared = torch.block_diag(*neumann(skew).expand(3, 4, 4)).T
+    same(changed(peft_oft, {"oft_R.weight": numbers}, weight), weight @ shared)
+    tensors = {"oft_R.weight": numbers, "oft_R.scaled_oft": torch.tensor(1)}
+    scaled = torch.block_diag(*neumann(skew / 6**0.5).expand(3, 4, 4)).T
+    same(changed(peft_oft, tensors, weight), weight @ scaled)
+    magnitude = randn(5, 1, seed=3).abs()
+    direction = weight @ shared
+    expected = magnitude * direction / direction.norm(dim=1, keepdim=True)
+    same(changed(peft_oft, {"oft_R.weight": numbers, "dora_scale": magnitude}, weight), expected)
+
+
+def test_onetrainer_rotates_convolutions_the_other_way_round() -> None:
+    numbers, skew = triangles(27, 4)
+    weight, keys = randn(5, 12, 3, 3), {f"{X}.oft_R.weight": numbers}
+    (found,) = peft_oft.convert(keys, {"ot_branch": "master"})
+    assert found.change is not None
+    turned = weight.flatten(1) @ torch.block_diag(*neumann(skew))
+    same(found.change.apply(weight.clone(), 1.0), turned.view(weight.shape))
+
+
+@pytest.mark.parametrize(("fields", "terms"), [({"use_cayley_neumann": False}, None), ({}, 5)])
+def test_peft_says_how_the_rotation_is_computed(fields: dict[str, object], terms: int | None) -> None:
+    numbers, skew = triangles(3, 4)
+    weight = randn(5, 12)
+    (found,) = peft_oft.convert({f"{X}.oft_R.weight": numbers}, {"lora_adapter_metadata": json.dumps(fields)})
+    assert found.change is not None
+    got = found.change.apply(weight.clone(), 1.0)
+    identity = torch.eye(4)
+    exact = (identity - skew) @ torch.linalg.inv(identity + skew)  # PEFT's has the other sign of Q
+    same(got, weight @ torch.block_diag(*(neumann(skew) if terms else exact)).T)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3,), (2, 6), (3, 0)])
+def test_a_rotation_that_fits_nothing_is_refused(shape: tuple[int, ...]) -> None:
+    (found,) = peft_oft.convert({f"{X}.oft_R.weight": torch.zeros(shape)}, {})
+    assert found.change is not None
+    assert not found.change.fits((5, 12))
+
+
 # ── in the pipeline ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -212,6 +306,8 @@ def test_boft_is_a_product_of_sparse_rotations() -> None:
         (loha, {"hada_w1_a": randn(4, 2), "hada_w1_b": randn(2, 4), "hada_w2_a": randn(4, 2)}, ".hada_w2_b"),
         (lokr, {"lokr_w1": randn(2, 2), "lokr_w2_b": randn(2, 2)}, ".lokr_w2_a"),
         (ia3, {"on_input": torch.tensor(0)}, ".weight"),
+        (glora, {"a1.weight": randn(4, 2), "a2.weight": randn(2, 4), "b1.weight": randn(4, 2)}, ".b2.weight"),
+        (peft_oft, {"oft_R.scaled_oft": torch.tensor(1)}, ".oft_R.weight"),
     ],
 )
 def test_a_missing_factor_is_named(lora_format: LoraFormat, tensors: dict[str, Tensor], missing: str) -> None:
@@ -251,4 +347,5 @@ def test_a_file_of_several_formats_is_read_by_all_of_them(tmp_path: Path) -> Non
 
 def test_it_is_an_ordinary_plugin() -> None:
     formats = make_pipeline(plugins=["sdkit_lycoris"]).manager.lora_formats
-    assert {name for name, entry in formats.items() if entry.owner == "sdkit_lycoris"} == {"loha", "lokr", "ia3", "oft"}
+    own = {name for name, entry in formats.items() if entry.owner == "sdkit_lycoris"}
+    assert own == {"loha", "lokr", "ia3", "glora", "oft", "peft_oft"}

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 @hookimpl
 def load_checkpoint(source: str) -> CheckpointFile | None:
-    """Open a file or a folder by its path; paths that do not exist are left to others."""
+    """Open a file or a folder by its path; what is no path, or does not exist, is left to others."""
+    if not source.strip():
+        return None
     try:
-        if Path(source).is_dir():
+        is_folder = Path(source).is_dir()
+    except OSError:  # a name that is too long for a file
+        return None
+    try:
+        if is_folder:
             return open_folder(source)
         return open_checkpoint(source, pickles=Settings.load().pickles)
     except ModelNotFoundError:

@@ -14,10 +14,10 @@ from sdkit.models import Library
 from sdkit.models.lora import Recent
 from sdkit.plugins import Manager
 from sdkit.settings import Settings
-from sdkit.types import LoraReference, LoraSpec, Patch, Prompt
+from sdkit.types import LoraOptions, LoraReference, LoraSpec, Patch, Prompt, PromptLoras
 
 if TYPE_CHECKING:
-    from sdkit.hookspecs import RegisterLoraFormat
+    from sdkit.hookspecs import RegisterLoraFormat, RegisterOptions
     from sdkit.models import CheckpointFile
     from sdkit.models.lora import LoraFile, MatchedLora, StackedLora
     from sdkit.types import DiffusionModel, Run, RunPlan
@@ -48,6 +48,11 @@ class Loras:
         register("full", f"{formats}.full:full", summary="whole differences: diff, diff_b, w_norm, b_norm")
 
     @hookimpl
+    def register_options(self, register: RegisterOptions) -> None:
+        """`loras`: the hashes of LoRAs that prompts name."""
+        register("loras", LoraOptions)
+
+    @hookimpl
     def prepare_run(self, plan: RunPlan) -> None:
         """Find the request's LoRAs and match them with the model, so that faults show before anything is computed; note
         their hashes in the request."""
@@ -56,26 +61,24 @@ class Loras:
         manager = plan.stash.get(Manager)
         specs: list[LoraSpec] = []
         for spec in plan.request.loras:
-            digest = self._matched(spec, plan.model, manager, plan.warnings).lora.sha256
-            if spec.sha256 not in ("", digest):
-                plan.warnings.append(
-                    f"the LoRA {spec.name!r} was another file when the request was made: its sha256 was "
-                    f"{spec.sha256[:10]}, here it is {digest[:10]}"
-                )
-            specs.append(spec.model_copy(update={"sha256": digest}))
+            lora = self._matched(spec, plan.model, manager, plan.warnings).lora
+            specs.append(spec.model_copy(update={"sha256": lora.sha256}))
         if tuple(specs) != plan.request.loras:
             plan.request = plan.request.replace(loras=tuple(specs))
 
     @hookimpl
     def patch_model(self, run: Run, model: DiffusionModel) -> tuple[Patch, ...] | None:
-        """The LoRAs of the request and of the run's prompts, stacked in their order."""
+        """The LoRAs of the request and of the run's prompts, stacked in their order; note the hashes of the latter."""
         manager = run.stash.get(Manager)
-        specs = (*run.request.loras, *_referenced(run, manager))
-        if not specs:
+        named = _referenced(run, manager)
+        if not run.request.loras and not named:
             return None
         from sdkit.models.lora import lora_patches
 
-        return lora_patches([self._stacked(spec, run, model, manager) for spec in specs])
+        stack = [self._stacked(spec, run, model, manager) for spec in (*run.request.loras, *named)]
+        prompted = zip(named, stack[len(run.request.loras) :], strict=True)
+        run.stash.put(PromptLoras({spec.name: each.match.lora.sha256 for spec, each in prompted}))
+        return lora_patches(stack)
 
     def _stacked(self, spec: LoraSpec, run: Run, model: DiffusionModel, manager: Manager) -> StackedLora:
         from sdkit.models.lora import StackedLora, block_factors
@@ -92,11 +95,25 @@ class Loras:
         lora = self._file(spec, manager)
         with self._lock:
             matches = self._matches.setdefault(model, Recent(MOST_FILES))
-        match = matches.get(lora.sha256, lambda: match_lora(lora, WeightNames(model.weights)))
-        for warning in check_match(match, model.spec.family, strict=spec.strict):
+        match = matches.get(lora.key, lambda: match_lora(lora, WeightNames(model.weights)))
+        found = check_match(match, model.spec.family, strict=spec.strict)
+        for warning in (*found, *self._changed(spec, lora)):
             if warning not in warnings:
                 warnings.append(warning)
         return match
+
+    def _changed(self, spec: LoraSpec, lora: LoraFile) -> tuple[str, ...]:
+        """A warning where the file is not the one whose hash is given."""
+        known = spec.sha256.lower()
+        if lora.sha256.startswith(known):
+            return ()
+        hashes = self._library.hashes.hashes(lora.path)
+        if known in (hashes.auto_v1, hashes.auto_v3):
+            return ()
+        return (
+            f"the LoRA {spec.name!r} was another file when the request was made: its hash was {known[:10]}, here it is "
+            f"{lora.sha256[:10]}",
+        )
 
     def _file(self, spec: LoraSpec, manager: Manager) -> LoraFile:
         """The LoRA's file, read now if it is not known already, or has changed since."""
@@ -137,19 +154,27 @@ def _span(spec: LoraSpec, run: Run) -> tuple[float, float] | None:
 
 
 def _referenced(run: Run, manager: Manager) -> tuple[LoraSpec, ...]:
-    """The LoRAs that the run's prompts ask for. Raises RequestError where its pictures ask for different ones."""
-    from sdkit.models.lora import referenced_loras
-
+    """The LoRAs that the run's prompts ask for; what a negative prompt repeats counts once. Raises RequestError where
+    its pictures ask for different ones."""
     asked: dict[tuple[LoraReference, ...], str] = {}
     for positive, negative in zip(run.prompts, run.negative_prompts, strict=True):
-        asked.setdefault((*_references(positive, run, manager), *_references(negative, run, manager)), positive)
+        first = _references(positive, run, manager)
+        more = (each for each in _references(negative, run, manager) if each not in first)
+        asked.setdefault((*first, *more), positive)
     if len(asked) > 1:
         first, second, *_ = asked.values()
         raise RequestError(
             f"the prompts {first!r} and {second!r} of one batch ask for different LoRAs; use batch_size=1, so that "
             "each picture has a model of its own"
         )
-    return tuple(spec for references in asked for spec in referenced_loras(references))
+    hashes = run.option(LoraOptions).hashes
+    return tuple(
+        LoraSpec(
+            name=each.name, strength=each.strength, text_strength=each.text_strength, sha256=hashes.get(each.name, "")
+        )
+        for references in asked
+        for each in references
+    )
 
 
 def _references(text: str, run: Run, manager: Manager) -> tuple[LoraReference, ...]:

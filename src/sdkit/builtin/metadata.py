@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sdkit.hookspecs import hookimpl
 from sdkit.images import GenerationRecord, PluginVersions, installed_versions, to_text_chunks
 from sdkit.request import MAX_SEED
+from sdkit.types import PromptLoras
 
 if TYPE_CHECKING:
     from sdkit.images import Image
@@ -20,7 +21,8 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
 
     The recorded request asks for this one picture: with its own seed, and with its prompts as they were encoded, after
     wildcards and styles, which are not to be applied again when it is repeated. Where its noise depends on the pictures
-    that were made with it, the request asks for all of them, and the record says which one this is.
+    that were made with it, the request asks for all of them, and the record says which one this is. Hashes of LoRAs
+    that prompts name are in the recorded options.
     """
     if not run.request.output.metadata:
         return None
@@ -31,8 +33,10 @@ def finish_image(run: Run) -> Callable[[Image], Image] | None:
 
     def finish(image: Image) -> Image:
         asked = run.request.prompt, run.request.negative_prompt
+        hashes = run.stash.get(PromptLoras).hashes
         request = run.request.replace(
             **({} if run.shared_noise else _alone(run, image)),
+            **({"options": {**run.request.options, "loras": {"hashes": dict(hashes)}}} if hashes else {}),
             prompt=image.prompt,
             negative_prompt=image.negative_prompt,
             transform_prompts=run.request.transform_prompts and (image.prompt, image.negative_prompt) == asked,

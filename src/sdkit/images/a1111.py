@@ -60,6 +60,7 @@ def write_parameters(request: Mapping[str, JsonValue], *, model: str, model_sha2
         ("RNG", _RNGS.get(str(request.get("noise")))),
         *((key, options.get(name)) for key, name in SAMPLER_OPTIONS.items() if key not in others),
         ("Noise Schedule", "Zero Terminal SNR" if request.get("zero_terminal_snr") else None),
+        ("Lora hashes", _lora_hashes(request) or None),
         ("Version", f"sdkit {sdkit}"),
     ]
     prompt, negative = str(request.get("prompt") or ""), str(request.get("negative_prompt") or "")
@@ -142,6 +143,19 @@ def _written(value: JsonValue) -> str:
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     plain = text == text.strip() and not any(mark in text for mark in ',:\n"\\')
     return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _lora_hashes(request: Mapping[str, JsonValue]) -> str:
+    """`detail: 0123456789, style: …`, of the request's LoRAs and of those that the prompts name."""
+    hashes: dict[str, JsonValue] = {}
+    loras = request.get("loras")
+    for lora in loras if isinstance(loras, list) else []:
+        if isinstance(lora, dict) and lora.get("sha256"):
+            name = str(lora.get("name")).replace("\\", "/").rpartition("/")[2]
+            hashes[name.removesuffix(".safetensors")] = lora["sha256"]
+    named = _part(_part(request, "options"), "loras").get("hashes")
+    hashes |= named if isinstance(named, dict) else {}
+    return ", ".join(f"{name}: {str(digits)[:10]}" for name, digits in hashes.items())
 
 
 def _part(request: Mapping[str, JsonValue], name: str) -> dict[str, JsonValue]:

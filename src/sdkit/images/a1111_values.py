@@ -37,8 +37,10 @@ _SCHEDULE_OPTIONS = {
     "Beta schedule alpha": "alpha",
     "Beta schedule beta": "beta",
 }
+_HASHED = re.compile(r"\s*([^,:]+): ?([0-9a-fA-F]{8,64})(?=,|$)")
+"""One of the hashes of LoRAs: `detail: 0123456789ab`."""
 _NOISES = {"CPU": "a1111", "NV": "nv", "GPU": "nv"}
-_SAYS_NOTHING = ("Version", "Model hash", "Lora hashes", "TI hashes", "Hashes", "VAE hash", "Init image hash", "User")
+_SAYS_NOTHING = ("Version", "Model hash", "TI hashes", "Hashes", "VAE hash", "Init image hash", "User")
 """Keys that do not change the picture beside the others."""
 
 
@@ -96,6 +98,8 @@ def request_of(given: Mapping[str, str]) -> tuple[dict[str, JsonValue], tuple[st
     _noise(values, fields)
     if values.take("Noise Schedule").lower() == "zero terminal snr":
         fields["zero_terminal_snr"] = True
+    if hashes := dict(_HASHED.findall(values.take("Lora hashes"))):
+        fields["options"] = {"loras": {"hashes": hashes}}
     if left := values.left:
         shown = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
         notes.append(f"the picture's text also has {shown}, for which a request has no field")

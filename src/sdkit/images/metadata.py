@@ -54,7 +54,7 @@ class GenerationRecord(BaseModel):
     not do as they did."""
 
     def request_fields(self) -> dict[str, JsonValue]:
-        """The fields for `Request(**fields)` that ask for this picture again.
+        """The fields for `Request(**fields)` that ask for this picture again, of the same model: by hash, where known.
 
         A1111's text says how much of an initial image was replaced, but does not hold the image; without one, `denoise`
         is left out.
@@ -62,7 +62,7 @@ class GenerationRecord(BaseModel):
         fields = dict(self.request)
         if not fields.get("init_image"):
             fields.pop("denoise", None)
-        return fields
+        return fields | ({"model_sha256": self.model_sha256} if self.model_sha256 else {})
 
 
 @dataclass(frozen=True)

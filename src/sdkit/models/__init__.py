@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from sdkit.models.families import Declined, Detection, ModelFamily, detect_family
     from sdkit.models.folders import open_folder
     from sdkit.models.hashes import FileHashes, HashCache
-    from sdkit.models.inspection import Inspection, inspect_file, inspect_header
+    from sdkit.models.inspection import Inspection, add_hashes, inspect_file, inspect_header
     from sdkit.models.latent_diffusion import LatentDiffusion
     from sdkit.models.library import KINDS, Kind, Library, ModelFile
-    from sdkit.models.loading import load_model, load_parts
+    from sdkit.models.loading import ModelLoader, Parts
     from sdkit.models.merge_blocks import MergeBlocks
     from sdkit.models.merging import Recipe, merge
     from sdkit.models.saving import save_model
@@ -39,15 +39,16 @@ __all__ = [
     "MergeBlocks",
     "ModelFamily",
     "ModelFile",
+    "ModelLoader",
+    "Parts",
     "Recipe",
     "SafetensorsFile",
     "TensorInfo",
+    "add_hashes",
     "detect_family",
     "embedded_checkpoint",
     "inspect_file",
     "inspect_header",
-    "load_model",
-    "load_parts",
     "merge",
     "open_checkpoint",
     "open_folder",
@@ -72,6 +73,7 @@ _HOMES = {
     "FileHashes": "hashes",
     "HashCache": "hashes",
     "Inspection": "inspection",
+    "add_hashes": "inspection",
     "inspect_file": "inspection",
     "inspect_header": "inspection",
     "LatentDiffusion": "latent_diffusion",
@@ -79,12 +81,12 @@ _HOMES = {
     "KINDS": "library",
     "Kind": "library",
     "Library": "library",
-    "load_model": "loading",
+    "ModelLoader": "loading",
+    "Parts": "loading",
     "MergeBlocks": "merge_blocks",
     "Recipe": "merging",
     "merge": "merging",
     "save_model": "saving",
-    "load_parts": "loading",
     "sd1": "diffusion_family",
     "sd2": "diffusion_family",
     "sdxl": "diffusion_family",

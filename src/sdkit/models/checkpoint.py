@@ -170,6 +170,15 @@ class SafetensorsFile:
         return CheckpointError(f"{self._path} changed or went away after it was opened: {what}. Load it again")
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8, so that it can be shown and opened; on Linux, names are any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def release(file: CheckpointFile) -> None:
     """Let what was read of a file leave the memory, if it is of a kind that can."""
     forget: object = getattr(file, "release", None)  # no part of the protocol: files of plugins need not have it
@@ -189,6 +198,11 @@ def open_checkpoint(path: str | Path, *, pickles: bool = False) -> CheckpointFil
     safetensors file; the message says what the file is instead and what to do.
     """
     path = Path(path)
+    if not is_text(str(path)):
+        raise CheckpointError(
+            f"the name of the file {str(path)!r} is no valid UTF-8, which the safetensors library cannot open. "
+            "Rename the file, or its folder"
+        )
     try:
         there = path.exists()
     except OSError as error:  # a name that is too long, a folder on the way that is closed

@@ -1,4 +1,5 @@
-"""What a file is that is no whole checkpoint: LoRA, embedding, VAE, ControlNet …, told from its header.
+"""What a file is that no family recognises: LoRA, embedding, VAE, ControlNet, another kind of model …, told from its
+header.
 
 For which family it is, the widths say: cross-attention reads texts of 768 channels in SD1, 1024 in SD2, 2048 in SDXL
 and 1280 in SDXL's refiner.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ FAMILY_OF_WIDTH: Mapping[int, str] = {768: "sd1", 1024: "sd2", 2048: "sdxl", 128
 
 _LORA_FORMATS: tuple[tuple[str, str], ...] = (
     # a fragment of the names → what its author calls it; the first that is there counts
-    (".dora_scale", "DoRA"),
-    (".hada_w1_", "LoHa"),
-    (".lokr_w1", "LoKr"),
-    (".on_input", "(IA)³"),
-    (".oft_", "OFT"),
-    (".lora_A.", "LoRA, PEFT's names"),
-    ("_lora.down.", "LoRA, diffusers' older names"),
-    (".lora.down.", "LoRA, diffusers' older names"),
-    (".lora_down.", "LoRA, kohya's names"),
+    (".dora_scale", "a DoRA"),
+    (".hada_w1_", "a LoHa"),
+    (".lokr_w1", "a LoKr"),
+    (".on_input", "an (IA)³"),
+    (".oft_", "an OFT"),
+    (".lora_A.", "a LoRA, PEFT's names"),
+    ("_lora.down.", "a LoRA, diffusers' older names"),
+    (".lora.down.", "a LoRA, diffusers' older names"),
+    (".lora_down.", "a LoRA, kohya's names"),
 )
 _RANKS: tuple[tuple[str, int], ...] = (
     # ending of a tensor's name → the side of it that is the rank
@@ -48,20 +49,50 @@ _CROSS = re.compile(r"attn2[._]to_[kv]\b|attn2[._](?:processor[._])?to_[kv]_lora
 _CROSS_ENDS = (".lora_down.weight", "_lora.down.weight", ".lora.down.weight", ".lora_A.weight", "hada_w1_b", ".weight")
 
 
+_OTHER_MODELS: tuple[tuple[str, str], ...] = (
+    # a fragment of the names → whose they are; sdkit runs none of them
+    ("joint_blocks.", "Stable Diffusion 3"),
+    ("double_blocks.", "Flux, or a model built like it"),
+    ("single_transformer_blocks.", "Flux, or a model built like it"),
+    ("adaln_single.", "PixArt, or a model built like it"),
+    ("down_blocks.0.2.kv_mapper.", "Stable Cascade"),
+    ("double_layers.", "AuraFlow"),
+    ("motion_modules.", "an AnimateDiff motion module"),
+    ("ip_adapter.", "an IP-Adapter"),
+)
+
+USES: Mapping[Kind, str] = {
+    "checkpoints": "Get the complete file, or give the missing part beside it: unet=…, vae=… or text_encoder=…",
+    "loras": "Load a checkpoint, and name the LoRA in the request or in the prompt: <lora:NAME:0.8>",
+    "vae": "Load a checkpoint, and give this file as its VAE: vae=…",
+    "embeddings": "Load a checkpoint, put this file into the folder of embeddings, and name it in the prompt",
+    "controlnet": "It steers a checkpoint: load the one that it was made for",
+    "upscale_models": "It enlarges pictures and makes none: load a checkpoint",
+    "text_encoders": "Load a checkpoint, and give this file as its text encoder: text_encoder=…",
+    "diffusion_models": "Give it as unet=…, with vae=… and text_encoder=…, or load a whole checkpoint",
+}
+"""What can be done with a file of a kind, for whoever gave it as a checkpoint."""
+
+
 @dataclass(frozen=True)
 class Description:
-    """What a file is: `kind` as in the library, `what` in words, the `family` that it is for ("" where the shapes do
-    not say), and further facts, label → value."""
+    """What a file is: `kind` as in the library, None for what has no place there; `what` in words, the `family` that it
+    is for ("" where the shapes do not say), and further facts, label → value."""
 
-    kind: Kind
+    kind: Kind | None
     what: str
-    family: str
-    facts: Mapping[str, str]
+    family: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def use(self) -> str:
+        """What to do with such a file, where a checkpoint is wanted."""
+        return "sdkit does not run it" if self.kind is None else USES[self.kind]
 
 
 def describe(infos: Infos) -> Description | None:
-    """Tell from names and shapes what a file is; None if it is nothing known, or may be a checkpoint."""
-    for attempt in (_lora, _embedding, _controlnet, _upscaler, _checkpoint_part):
+    """Tell from names and shapes what a file is; None if it is nothing known, or has all that a checkpoint has."""
+    for attempt in (_lora, _embedding, _controlnet, _upscaler, _other_model, _checkpoint_part):
         found = attempt(infos)
         if found is not None:
             return found
@@ -111,7 +142,7 @@ def _embedding(infos: Infos) -> Description | None:
     count = max(shape[0] if len(shape) == 2 else 1 for shape in vectors.values())
     channels = " and ".join(str(number) for number in width.values())
     return Description(
-        "embeddings", "textual inversion (embedding)", family, {"vectors": str(count), "channels": channels}
+        "embeddings", "a textual inversion (embedding)", family, {"vectors": str(count), "channels": channels}
     )
 
 
@@ -119,39 +150,51 @@ def _controlnet(infos: Infos) -> Description | None:
     fragments = ("input_hint_block.", "controlnet_cond_embedding.", "zero_convs.", "controlnet_down_blocks.")
     if not any(fragment in key for key in infos for fragment in fragments):
         return None
-    return Description("controlnet", "ControlNet", _cross_attention(infos), {})
+    return Description("controlnet", "a ControlNet", _cross_attention(infos))
 
 
 def _upscaler(infos: Infos) -> Description | None:
     if any(key.startswith(("body.0.rdb1.", "RRDB_trunk.", "model.1.sub.0.RDB1.")) for key in infos):
-        return Description("upscale_models", "upscaler (RRDB)", "", {})
+        return Description("upscale_models", "an upscaler (RRDB)")
     return None
 
 
+def _other_model(infos: Infos) -> Description | None:
+    for fragment, title in _OTHER_MODELS:
+        if any(fragment in key for key in infos):
+            return Description(None, title)
+    return None
+
+
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "U-Net": ("input_blocks.0.0.weight", "down_blocks.0.resnets.0.time_emb_proj.weight"),
+    "VAE": ("decoder.conv_in.weight",),
+    "text encoder": ("token_embedding.weight",),
+}
+"""The parts of a checkpoint, and endings of names that each has."""
+
+
 def _checkpoint_part(infos: Infos) -> Description | None:
-    """A U-Net, a VAE or a text encoder alone."""
-    has = {
-        "unet": any(_is_unet(key) for key in infos),
-        "vae": any("decoder.conv_in.weight" in key for key in infos),
-        "text": any("token_embedding.weight" in key for key in infos),
-    }
-    if sum(has.values()) != 1:
+    """A U-Net, a VAE or a text encoder alone, or two of the three."""
+    keys = {part: next((key for key in infos if key.endswith(ends)), "") for part, ends in _PARTS.items()}
+    there = [part for part, key in keys.items() if key]
+    lacking = [part for part, key in keys.items() if not key]
+    if len(there) == 2:
+        return Description("checkpoints", f"a checkpoint without its {lacking[0]}", _cross_attention(infos))
+    if len(there) != 1:
         return None
-    if has["unet"]:
-        return Description("diffusion_models", "diffusion network (U-Net) alone", _cross_attention(infos), {})
-    if has["vae"]:
-        info = next(info for key, info in infos.items() if key.endswith("decoder.conv_in.weight"))
-        channels = info.shape[1] if len(info.shape) == 4 else 0
+    (part,) = there
+    shape = infos[keys[part]].shape
+    if part == "U-Net":
+        return Description("diffusion_models", "a diffusion network (U-Net) alone", _cross_attention(infos))
+    if part == "VAE":
+        channels = shape[1] if len(shape) == 4 else 0
         fits = {4: "sd1, sd2, sdxl: their VAEs have the same shapes"}.get(channels, "")
         facts = {"latent channels": str(channels)} | ({"fits": fits} if fits else {})
-        return Description("vae", "VAE alone", "", facts)
-    info = next(info for key, info in infos.items() if key.endswith("token_embedding.weight"))
-    tower = {768: "CLIP-L", 1024: "OpenCLIP-H", 1280: "OpenCLIP-G"}.get(info.shape[-1], "CLIP")
-    return Description("text_encoders", f"text encoder alone ({tower})", "", {"channels": str(info.shape[-1])})
-
-
-def _is_unet(key: str) -> bool:
-    return key.endswith(("input_blocks.0.0.weight", "down_blocks.0.resnets.0.time_emb_proj.weight"))
+        return Description("vae", "a VAE alone", facts=facts)
+    width = shape[-1] if shape else 0
+    tower = {768: "CLIP-L", 1024: "OpenCLIP-H", 1280: "OpenCLIP-G"}.get(width, "CLIP")
+    return Description("text_encoders", f"a text encoder alone ({tower})", facts={"channels": str(width)})
 
 
 def _cross_attention(infos: Infos) -> str:

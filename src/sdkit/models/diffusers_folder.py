@@ -36,8 +36,8 @@ def write_folder(
     """Write all the files into an empty folder. CLIP's image tower, which pipelines of diffusers have no place for, is
     left out."""
     networks = by_network(weights)
-    networks["unet"] = diffusers_unet(networks["unet"], architecture.unet.layers)
-    networks["vae"] = diffusers_vae(networks["vae"], len(architecture.vae.widths))
+    networks["unet"] = diffusers_unet(networks["unet"])
+    networks["vae"] = diffusers_vae(networks["vae"])
     write_settings(folder, architecture)
     for network, own in networks.items():
         if network != "image_tower":

@@ -7,7 +7,6 @@ where it takes the look at a weight to tell what it predicts.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,7 +23,7 @@ from sdkit.models.prediction import Trained, read_prediction
 from sdkit.models.reading import Shapes, Unrecognised, read_clip_image, read_clip_text, read_unet, read_vae
 from sdkit.models.tokenizer import VOCABULARY, WINDOW
 from sdkit.models.views import canonical
-from sdkit.sigmas import scaled_linear_sigmas, zero_terminal_snr
+from sdkit.sigmas import distilled_sigmas, scaled_linear_sigmas, zero_terminal_snr
 from sdkit.types import ModelSpec
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
     from sdkit.models.checkpoint import CheckpointFile
     from sdkit.models.latent_diffusion import LatentDiffusion
-
-_log = logging.getLogger(__name__)
 
 HEADS = 8
 """Attention heads at every level of every SD1 U-Net; weight shapes do not show it."""
@@ -43,6 +40,9 @@ GROUPS = 32
 
 NUMBER_CHANNELS = 256
 """Channels for each number on the picture's size."""
+
+LCM_TIMESTEPS = 50
+"""Training timesteps that a latent consistency model is distilled on: every twentieth (arXiv:2310.04378)."""
 
 H_LAYERS = 24
 """Layers of CLIP ViT-H. SD2 uses all but the last, and diffusers' files leave that one out."""
@@ -76,14 +76,20 @@ class Architecture:
     def spec(self) -> ModelSpec:
         """What the pipeline must know of it."""
         sigmas, prediction = scaled_linear_sigmas(), self.trained.prediction
+        stride = len(sigmas) // LCM_TIMESTEPS if self.unet.guidance else 1
+        if self.trained.zero_snr:
+            sigmas = zero_terminal_snr(sigmas)
         return ModelSpec(
             family=self.kind.name,
             prediction=prediction,
-            sigmas=zero_terminal_snr(sigmas) if self.trained.zero_snr else sigmas,
+            sigmas=distilled_sigmas(sigmas, LCM_TIMESTEPS) if self.unet.guidance else sigmas,
+            timestep_stride=stride,
             defaults=self.kind.defaults(self.unet.widths[0], prediction, bool(self.unet.guidance)),
             latent_channels=self.vae.latent_channels,
             input_channels=self.unet.in_channels,
+            finishes_only=self.kind.finishes_only,
             latent_factor=self.vae.factor,
+            latent_scale=self.kind.latent_scale,
             has_image_tower=self.image is not None,
         )
 
@@ -139,12 +145,6 @@ class DiffusionFamily:
             dtype = own_dtype(file.infos[f"{UNET}input_blocks.0.0.weight"].dtype, device)
         networks = make_networks(file, found, device, dtype)
         report_unknown_keys(file, networks.keys, detection.ignorable)
-        if self.name == "sdxl_refiner":
-            _log.warning(
-                "%s is the refiner of Stable Diffusion XL: it finishes pictures that a base model has begun, and makes "
-                "poor ones alone",
-                file.path,
-            )
         return LatentDiffusion(file, found, networks)
 
 
@@ -157,8 +157,6 @@ def read(file: CheckpointFile, kind: Kind) -> Architecture:
     shapes = Shapes(file.infos, UNET)
     if not shapes:
         raise Unrecognised(f"no key begins with {UNET!r}")
-    if "scaled_fp8" in shapes:
-        raise Unrecognised("its weights are 8-bit numbers with scales beside them (scaled_fp8), which is not supported")
     unet = read_unet(shapes, None if kind.linear else HEADS)
     _check_unet(unet, kind)
     vae = read_vae(Shapes(file.infos, VAE))

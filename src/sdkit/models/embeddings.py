@@ -139,8 +139,8 @@ def read_inversion(path: Path, *, pickles: bool = False) -> TextualInversion:
         vectors = _vectors(_pickled(data, path), path)
     else:
         raise CheckpointError(
-            f"{path} is a pickle, which can run any program when it is read. Convert it to safetensors, or, if you "
-            "trust it, allow pickled files, which torch's loader for weights alone then reads"
+            f"{path} is a pickle, which can run any program when it is read. Convert it to safetensors; or, if you "
+            "trust it, allow pickles: the setting `pickles`, or SDKIT_PICKLES=1"
         )
     return TextualInversion(path.stem, hashlib.sha256(data).hexdigest(), vectors)
 
@@ -211,7 +211,8 @@ def _pickled(data: bytes, path: Path) -> Mapping[str, object]:
     try:
         loaded: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile or damaged pickle can raise
-        raise CheckpointError(f"{path} cannot be read as weights alone ({error}); get it as safetensors") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]  # torch's advice follows it
+        raise CheckpointError(f"{path} cannot be read as weights alone ({reason}); get it as safetensors") from error
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} is no textual inversion: it holds a {type(loaded).__name__}, not names")
     named = cast("Mapping[str, object]", loaded)

@@ -43,11 +43,11 @@ def encode_chunks(
 def weigh(features: Tensor, weights: Tensor, neutral: Tensor | None) -> Tensor:
     """Weights `[n, T, 1]` on features `[n, T, C]`.
 
-    With the empty prompt's features, `neutral`: move away from those, z = (z − z_empty)·w + z_empty (ComfyUI's way).
-    Without: multiply, and keep each window's mean (A1111's way).
+    With the empty prompt's features, `neutral`: move away from those, z = (z − z_empty)·w + z_empty (ComfyUI's way),
+    where w is not 1. Without: multiply, and keep each window's mean (A1111's way).
     """
     if neutral is not None:
-        return (features - neutral) * weights + neutral
+        return torch.where(weights == 1.0, features, (features - neutral) * weights + neutral)
     weighted = features * weights
     return weighted * (features.mean(dim=(1, 2), keepdim=True) / weighted.mean(dim=(1, 2), keepdim=True))
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sdkit.errors import UnknownModelError
+from sdkit.models.describing import describe
 from sdkit.types import DiffusionModel, PredictionType
 
 if TYPE_CHECKING:
     import torch
 
-    from sdkit.models.checkpoint import CheckpointFile
+    from sdkit.models.checkpoint import CheckpointFile, TensorInfo
 
 
 _log = logging.getLogger(__name__)
@@ -78,13 +79,11 @@ class ModelFamily(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the families said of a file: the first that recognised it, or why each declined and what the file looks
-    like."""
+    """What the families said of a file: the first that recognised it, and why each before it declined."""
 
     family: ModelFamily | None = None
     detection: Detection | None = None
     declined: Mapping[str, str] = field(default_factory=dict[str, str])
-    looks_like: str = ""
 
 
 def ask_families(file: CheckpointFile, families: Iterable[ModelFamily]) -> Verdict:
@@ -95,23 +94,40 @@ def ask_families(file: CheckpointFile, families: Iterable[ModelFamily]) -> Verdi
         if isinstance(answer, Detection):
             return Verdict(family, answer, declined)
         declined[family.name] = answer.reason
-    return Verdict(declined=declined, looks_like=looks_like(file.infos))
+    return Verdict(declined=declined)
 
 
 def detect_family(file: CheckpointFile, families: Iterable[ModelFamily]) -> tuple[ModelFamily, Detection]:
     """The family that recognises the file, and what it found.
 
-    Raises UnknownModelError, which says what the file looks like and why each family declined.
+    Raises UnknownModelError, which says what the file is, as far as it shows, and why each family declined.
     """
     verdict = ask_families(file, families)
     if verdict.family is not None and verdict.detection is not None:
         return verdict.family, verdict.detection
-    guess = f"It looks like {verdict.looks_like}. " if verdict.looks_like else ""
-    reasons = " ".join(f"{name}: {reason}." for name, reason in verdict.declined.items()) or "No family is registered."
     count = "1 tensor" if len(file.infos) == 1 else f"{len(file.infos)} tensors"
+    found = describe(file.infos)
+    guess = f"It looks like {looks_like(file.infos)}. {found.use}. " if found else ""
     raise UnknownModelError(
-        f"no model family recognises {file.path} ({count}). {guess}{reasons} `sdkit inspect FILE` lists what is in it"
+        f"no model family recognises {file.path} ({count}). {guess}{_why_declined(verdict.declined)} `sdkit inspect "
+        "FILE` lists what is in it"
     )
+
+
+def looks_like(infos: Mapping[str, TensorInfo]) -> str:
+    """What a file of these tensors is, in words, and for which family; "" where nothing fits."""
+    found = describe(infos)
+    if found is None:
+        return ""
+    return f"{found.what}, for {found.family}" if found.family else found.what
+
+
+def _why_declined(declined: Mapping[str, str]) -> str:
+    """Each family's reason; those that have the same stand together."""
+    names: dict[str, list[str]] = {}
+    for name, reason in declined.items():
+        names.setdefault(reason, []).append(name)
+    return " ".join(f"{', '.join(each)}: {reason}." for reason, each in names.items()) or "No family is registered."
 
 
 def report_unknown_keys(file: CheckpointFile, used: Collection[str], ignorable: tuple[str, ...]) -> None:
@@ -119,59 +135,3 @@ def report_unknown_keys(file: CheckpointFile, used: Collection[str], ignorable: 
     unknown = [key for key in file.infos if key not in used and not key.startswith(ignorable)]
     if unknown:
         _log.warning("%s: %d unknown keys are not used (first: %s)", file.path, len(unknown), ", ".join(unknown[:3]))
-
-
-_LOOKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "a LoRA, which changes a checkpoint and is none",
-        (
-            "lora_unet_",
-            "lora_te",
-            ".lora_up.",
-            ".lora_down.",
-            ".lora_A.",
-            ".lora_B.",
-            "_lora.up.",
-            ".hada_w1_",
-            ".lokr_w1",
-        ),
-    ),
-    (
-        "a ControlNet, which steers a checkpoint and is none",
-        ("input_hint_block.", "controlnet_cond_embedding.", "zero_convs."),
-    ),
-    (
-        "a textual inversion (embedding), which adds words to a checkpoint and is none",
-        ("emb_params", "string_to_param"),
-    ),
-    ("an upscaler", ("body.0.rdb1.", "RRDB_trunk.")),
-    (
-        "one part of a diffusers folder (unet), not a checkpoint in a single file",
-        ("down_blocks.0.resnets.0.time_emb_proj.", "down_blocks.0.attentions.0.transformer_blocks."),
-    ),
-    (
-        "a VAE alone, which is part of a checkpoint and none",
-        ("encoder.down", "decoder.up", "encoder.mid", "decoder.mid", "first_stage_model."),
-    ),
-    (
-        "a text encoder alone, which is part of a checkpoint and none",
-        ("text_model.encoder.layers.", "encoder.layers.", "transformer.resblocks.", "cond_stage_model."),
-    ),
-    (
-        "a diffusion network alone, without text encoder and VAE",
-        ("model.diffusion_model.", "input_blocks.", "output_blocks."),
-    ),
-)
-"""What a file that no family recognises looks like, and fragments of the names that say so; the first match counts."""
-
-
-def looks_like(infos: Mapping[str, object]) -> str:
-    """What kind of file these names are typical of, in words; "" where nothing fits.
-
-    Half of the names must be typical, but a ControlNet, which is built like a U-Net, is told by any of its own.
-    """
-    for kind, fragments in _LOOKS:
-        matching = [key for key in infos if any(fragment in key for fragment in fragments)]
-        if matching and (2 * len(matching) >= len(infos) or kind == _LOOKS[1][0]):
-            return f"{kind} ({len(matching)} keys such as {matching[0]!r})"
-    return ""

@@ -59,7 +59,12 @@ def _check_index(path: Path) -> None:
     if (path / INDEX).is_file():
         return
     near = sorted(file.name for file in path.glob("*.safetensors"))
-    there = f"In it are {', '.join(near[:3])}: give the path of one of them." if near else "Give the model's file."
+    if all((path / name).is_dir() for name in ("unet", "vae")):
+        there = f"Its unet and vae are there, so only {INDEX} is missing: fetch it from where the folder came from"
+    elif near:
+        there = f"In it are {', '.join(near[:3])}: give the path of one of them"
+    else:
+        there = "Give the model's file"
     raise CheckpointError(
         f"{path} is a folder without {INDEX}, so it is no model folder of diffusers, or not the whole of one. {there}"
     )

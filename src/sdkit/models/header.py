@@ -1,4 +1,4 @@
-"""The header of a safetensors file, parsed with strict bounds; knows what other kinds of file look like.
+"""The header of a safetensors file, parsed with strict bounds.
 
 Only the standard library is used, so that names, shapes and metadata are at hand without torch. The checks are those
 that the format demands: a header of at most 100 MB that fits into the file, a JSON object without duplicate names,
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sdkit.errors import CheckpointError
+from sdkit.models.other_formats import FETCH_AGAIN, LOOKED_AT, other_format
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
@@ -29,33 +30,6 @@ DTYPE_BITS: Mapping[str, int] = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 """Bits per element of every dtype that the format knows."""
-
-_FETCH_AGAIN = "Fetch the file again and compare its size and SHA-256 with the publisher's"
-_CONVERT = "Use the .safetensors version of the model, or convert the file with a tool that you trust"
-_PICKLED = _CONVERT + ". If you trust the file itself, allow pickles: the setting `pickles`, or SDKIT_PICKLES=1"
-
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b"PK\x03\x04",
-        "a zip archive, most likely a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code",
-        _PICKLED,
-    ),
-    (b"\x80\x02", "a pickled PyTorch checkpoint (.ckpt, .pt); pickles can run code", _PICKLED),
-    (b"\x80\x04", "a Python pickle; pickles can run code", _PICKLED),
-    (b"\x80\x05", "a Python pickle; pickles can run code", _PICKLED),
-    (b"\x89PNG", "a PNG picture", "Give the model's .safetensors file"),
-    (b"\xff\xd8\xff", "a JPEG picture", "Give the model's .safetensors file"),
-    (b"RIFF", "a WebP picture or another RIFF file", "Give the model's .safetensors file"),
-    (b"GGUF", "a GGUF file", _CONVERT),
-    (b"\x1f\x8b", "a gzip archive", "Unpack it, and give the .safetensors file in it"),
-    (b"7z\xbc\xaf", "a 7z archive", "Unpack it, and give the .safetensors file in it"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Fetch the file with `git lfs pull`"),
-    (b"<!DOCTYPE", "a web page", "The download probably needed a login; " + _FETCH_AGAIN[0].lower() + _FETCH_AGAIN[1:]),
-    (b"<html", "a web page", "The download probably needed a login; " + _FETCH_AGAIN[0].lower() + _FETCH_AGAIN[1:]),
-)
-
-
-_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True)
@@ -81,10 +55,10 @@ def is_pickled(path: Path) -> bool:
     """Whether a file begins like a pickled PyTorch checkpoint, and not like a safetensors file."""
     try:
         with path.open("rb") as stream:
-            start = stream.read(9)
+            found = other_format(stream.read(LOOKED_AT))
     except OSError:
         return False  # whoever reads it says why
-    return start.startswith(_PICKLES) and start[8:9] != b"{"
+    return found is not None and found.pickled
 
 
 def read_header(path: Path) -> Header:
@@ -110,26 +84,25 @@ class _Reader:
 
     def read(self) -> Header:
         if self.size == 0:
-            raise CheckpointError(f"{self.path} is empty (0 bytes). {_FETCH_AGAIN}")
-        start = self.stream.read(32)
-        if start[8:9] != b"{":  # asked first: the length of a sound header can look like another format's signature
-            for magic, kind, remedy in _SIGNATURES:
-                if start.startswith(magic):
-                    raise CheckpointError(f"{self.path} is not a safetensors file but {kind}. {remedy}")
+            raise CheckpointError(f"{self.path} is empty (0 bytes). {FETCH_AGAIN}")
+        start = self.stream.read(LOOKED_AT)
+        found = other_format(start)
+        if found is not None:
+            raise CheckpointError(f"{self.path} is not a safetensors file but {found.what}. {found.remedy}")
         if self.size < 10:  # eight bytes of length and at least "{}"
             raise CheckpointError(
-                f"{self.path} is cut off: {self.size} bytes hold no safetensors header. {_FETCH_AGAIN}"
+                f"{self.path} is cut off: {self.size} bytes hold no safetensors header. {FETCH_AGAIN}"
             )
         length = int.from_bytes(start[:8], "little")
         if length > MAX_HEADER_BYTES:
             raise CheckpointError(
                 f"{self.path} is not a safetensors file, or damaged: it claims a header of {length:,} bytes, and at "
-                f"most {MAX_HEADER_BYTES:,} are allowed. {_FETCH_AGAIN}"
+                f"most {MAX_HEADER_BYTES:,} are allowed. {FETCH_AGAIN}"
             )
         if 8 + length > self.size:
             raise CheckpointError(
                 f"{self.path} is cut off in its header: {8 + length:,} bytes expected, {self.size:,} found. "
-                f"{_FETCH_AGAIN}"
+                f"{FETCH_AGAIN}"
             )
         self.stream.seek(8)
         return self.check(self.parse(self.stream.read(length)), self.size - 8 - length)
@@ -166,7 +139,7 @@ class _Reader:
             position = entry.end
         if position > data_size:
             raise CheckpointError(
-                f"{self.path} is cut off: its tensors need {position:,} bytes, {data_size:,} are there. {_FETCH_AGAIN}"
+                f"{self.path} is cut off: its tensors need {position:,} bytes, {data_size:,} are there. {FETCH_AGAIN}"
             )
         if position < data_size:
             raise self.damaged(f"{data_size - position:,} bytes follow the last tensor")
@@ -193,7 +166,7 @@ class _Reader:
         return Entry(dtype, shape, begin, end)
 
     def damaged(self, fault: str) -> CheckpointError:
-        return CheckpointError(f"{self.path} is a damaged safetensors file: {fault}. {_FETCH_AGAIN}")
+        return CheckpointError(f"{self.path} is a damaged safetensors file: {fault}. {FETCH_AGAIN}")
 
 
 def _sizes(value: object) -> tuple[int, ...] | None:

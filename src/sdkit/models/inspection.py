@@ -73,7 +73,13 @@ def inspect_file(
     that nobody recognises is no error.
     """
     file = open_checkpoint(source) if isinstance(source, str | Path) else source
-    found = inspect_header(file, families)
+    return add_hashes(inspect_header(file, families), file, cache=cache, progress=progress)
+
+
+def add_hashes(
+    found: Inspection, file: CheckpointFile, *, cache: HashCache | None = None, progress: Progress | None = None
+) -> Inspection:
+    """What was found in a file's header, with the hashes of the whole file, which takes as long as reading it."""
     if file.path.is_file():
         hashes = cache.hashes(file.path, progress) if cache else compute_hashes(file.path, progress)
     else:  # a folder, or a source of a plugin's own
@@ -99,7 +105,7 @@ def inspect_header(file: CheckpointFile, families: Iterable[ModelFamily]) -> Ins
         for_family=detection.family if detection else described.family if described else "",
         why=detection.why if detection else (),
         declined=verdict.declined,
-        looks_like=described.what if described else verdict.looks_like,
+        looks_like=described.what if described else "",
         parts=_parameters(file.infos, detection.parts if detection else {}),
         dtypes=dict(dtypes.most_common()),
         facts=described.facts if described else {},

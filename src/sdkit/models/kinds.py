@@ -38,7 +38,7 @@ class Kind:
     are 8. `numbers`: how many numbers on the picture's size the U-Net is told, 256 channels each, beside the summary of
     the text; none without `label_emb`. `latent_scale`: what latents are multiplied by after the VAE's encoder, for unit
     variance. `side`: of the pictures it was trained on, `side_v` of the version that predicts v. `clip_skip`: the layer
-    it was trained with.
+    it was trained with. `finishes_only`: see `ModelSpec`.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Kind:
     side_v: int
     clip_skip: int = 2
     telling_weight: bool = False
+    finishes_only: bool = False
 
     def defaults(self, width: int, prediction: PredictionType, guided: bool) -> Defaults:
         """What is used where the request says None. Small models are told by a U-Net of less than 128 channels at the
@@ -98,7 +99,7 @@ KINDS = (
     ),
     Kind(
         "sdxl_refiner", "Stable Diffusion XL refiner", linear=True, numbers=5, latent_scale=0.13025, side=1024,
-        side_v=1024,
+        side_v=1024, finishes_only=True,
         encoders=(EncoderKind("g", _TWO, (f"{_XL}0.model.",), "gelu", 0, norm=False, projects=True),),
     ),
 )  # fmt: skip

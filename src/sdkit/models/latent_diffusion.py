@@ -15,6 +15,7 @@ from sdkit.models.clip import clip_pixels
 from sdkit.models.embeddings import check_inversions
 from sdkit.models.encoding import check_clip_skip, encode_chunks, pooled_features
 from sdkit.models.encoding_cache import EncodingCache
+from sdkit.models.fingerprint import Fingerprint
 from sdkit.models.inputs import InputCache
 from sdkit.models.patching import MOST_BYTES, MOST_MODELS, check_targets, copied_bytes
 from sdkit.models.placement import choose_device, choose_dtype, own_dtype
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sdkit.models.checkpoint import CheckpointFile
     from sdkit.models.diffusion_family import Architecture, TextEncoder
+    from sdkit.models.hashes import HashCache
     from sdkit.models.network_parts import Networks
     from sdkit.models.networks.building import LoadTiming, Part
 
@@ -42,6 +44,7 @@ class LatentDiffusion:
 
     def __init__(self, file: CheckpointFile, architecture: Architecture, networks: Networks) -> None:
         self._file = file
+        self._fingerprint = Fingerprint(file)
         self._architecture = architecture
         self._spec = architecture.spec
         self._networks: Networks | None = networks
@@ -81,8 +84,13 @@ class LatentDiffusion:
     @property
     def timings(self) -> Mapping[str, LoadTiming]:
         """How long it took to fill each network, of those that were used so far, in seconds, and their bytes."""
-        parts = self._loaded.parts.items()
+        parts = self.networks.parts.items()
         return MappingProxyType({name: part.timing for name, part in parts if part.timing is not None})
+
+    @property
+    def file(self) -> CheckpointFile:
+        """The file, or the view of several, that its weights are in."""
+        return self._file
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -92,12 +100,16 @@ class LatentDiffusion:
     @property
     def sources(self) -> Mapping[str, tuple[CheckpointFile, str]]:
         """Where every weight is stored, by network and name: the file, and the key in it. Patches change none of it."""
-        parts = self._loaded.parts.items()
+        parts = self.networks.parts.items()
         return {f"{part}.{name}": (own.file, key) for part, own in parts for name, key in own.sources.items()}
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file, hex; computed once."""
-        return self._file.sha256()
+        """SHA-256 of the file, hex; computed once. Of several files, that of their hashes."""
+        return self._fingerprint()
+
+    def use_hashes(self, hashes: HashCache) -> None:
+        """Look the file's hash up in this cache, and keep it there."""
+        self._fingerprint.use(hashes)
 
     def tokenize(self, prompt: Prompt) -> tuple[TokenChunk, ...]:
         """The prompt in windows of 77 tokens, as the first text encoder sees it."""
@@ -117,13 +129,13 @@ class LatentDiffusion:
         return self._encodings.get(said, lambda: self._encoded(prompt, skip))
 
     def _encoded(self, prompt: Prompt, skip: int) -> Embedding:
-        texts = self._loaded.texts
+        texts = self.networks.texts
         widths = {text.encoder.kind.name: text.encoder.architecture.transformer.width for text in texts}
         for warning in check_inversions(prompt, widths):
             _log.warning(warning)
         features: list[Tensor] = []
         summary: Tensor | None = None
-        for text in self._loaded.texts:
+        for text in self.networks.texts:
             encoder = text.encoder
             check_clip_skip(skip, encoder.architecture.transformer.layers + encoder.left_out)
             (empty,) = self._windows(plain_prompt(""), encoder)
@@ -148,7 +160,7 @@ class LatentDiffusion:
         picture that is masked all over, and one that edits pictures zeros. Where it is told the picture's size and
         `embedding.size` is None, it is told that of the latents.
         """
-        unet = self._loaded.unet
+        unet = self.networks.unet
         network = unet()
         inputs = self._inputs.get(embedding, x.shape)
         x = x.to(self.device, self.dtype)
@@ -162,13 +174,13 @@ class LatentDiffusion:
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Tensor:
         """`[B, 3, H, W]` in 0…1 → scaled latents `[B, C, H/f, W/f]`, the mode of the VAE's distribution."""
-        vae = self._loaded.vae()
+        vae = self.networks.vae()
         return vae.encode(pixels.to(self.device, torch.float32) * 2 - 1) * self._architecture.kind.latent_scale
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents → `[B, 3, H, W]` float32 in 0…1, on the CPU; NaN stays NaN."""
-        vae = self._loaded.vae
+        vae = self.networks.vae
         pictures = vae().decode(latents.to(self.device, torch.float32) / self._architecture.kind.latent_scale)
         self._check_first("vae", vae, pictures)
         return ((pictures + 1) / 2).clamp(0, 1).cpu()
@@ -180,7 +192,7 @@ class LatentDiffusion:
         `pixels`: `[B, 3, H, W]` in 0…1, any size. Of a text, the first 75 tokens count. Raises ModelError if the file
         has no image tower.
         """
-        networks = self._loaded
+        networks = self.networks
         if networks.image is None:
             raise ModelError(
                 f"{self._file.path} carries no CLIP image tower, so texts and pictures cannot be compared with it. The "
@@ -196,20 +208,19 @@ class LatentDiffusion:
     @property
     def weights(self) -> Mapping[str, tuple[int, ...]]:
         """See `DiffusionModel.weights`."""
-        return self._loaded.weights
+        return self.networks.weights
 
     def patched(self, patches: Sequence[Patch]) -> LatentDiffusion:
         """A model with changed weights, computed now; see `DiffusionModel.patched`."""
         if not patches:
             return self
-        networks = self._loaded
+        networks = self.networks
         weights = networks.weights
         check_targets(patches, weights, self.name)
 
         def make() -> LatentDiffusion:
-            derived = LatentDiffusion(self._file, self._architecture, networks.patched(patches))
-            derived._tokenizer = self._tokenizer
-            if derived._loaded.texts == networks.texts:
+            derived = self._with(networks.patched(patches))
+            if derived.networks.texts == networks.texts:
                 derived._encodings = self._encodings
             return derived
 
@@ -220,11 +231,16 @@ class LatentDiffusion:
         """This model on another device or in another dtype; itself if nothing changes. What stays the same is
         shared."""
         place = choose_device(device)
-        networks = self._loaded
+        networks = self.networks
         wanted = choose_dtype(dtype) or own_dtype(networks.unet.stored, place)
         if (place, wanted) == (self.device, self.dtype):
             return self
-        return LatentDiffusion(self._file, self._architecture, networks.to(place, wanted))
+        return self._with(networks.to(place, wanted))
+
+    def sharing(self, other: LatentDiffusion) -> LatentDiffusion:
+        """This model with those networks of another one that are of the same weights, so that they are in memory once.
+        Raises ModelError if the other one was unloaded."""
+        return self._with(self.networks.sharing(other.networks))
 
     def unload(self) -> None:
         """Drop the weights; calls under way finish, further ones raise ModelError."""
@@ -234,8 +250,15 @@ class LatentDiffusion:
         self._encodings.clear()
         self._inputs = InputCache(self._architecture, self._device, self._dtype)
 
+    def _with(self, networks: Networks) -> LatentDiffusion:
+        """A model of the same file with these networks."""
+        made = LatentDiffusion(self._file, self._architecture, networks)
+        made._fingerprint, made._tokenizer = self._fingerprint, self._tokenizer
+        return made
+
     @property
-    def _loaded(self) -> Networks:
+    def networks(self) -> Networks:
+        """Its networks. Raises ModelError if it was unloaded."""
         networks = self._networks
         if networks is None:
             raise ModelError(f"the model {self.name!r} was unloaded; load it again")

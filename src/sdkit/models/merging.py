@@ -12,7 +12,8 @@ another.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["weighted_sum", "add_difference"]
 VaeFrom: TypeAlias = Literal["a", "b", "c", "merge"]
+
+_AT_ONCE = 1 << 20
+"""So many numbers are merged at a time: the largest weights, in float32 and several copies, take hundreds of
+megabytes."""
 
 _FIRST_CONVOLUTION = "unet.input_blocks.0.0.weight"
 
@@ -93,6 +98,7 @@ def _merged(weights: Sequence[Weight], others: dict[str, dict[str, Weight]], rec
     """The merged weights; those of which the others have none stay as they are."""
     names = [name.removeprefix("unet.") for name in (weight.name for weight in weights) if name.startswith("unet.")]
     blocks = _blocks(recipe, unet_blocks(names))
+    _check_finite(recipe, blocks)
     found: list[Weight] = []
     for weight in weights:
         own = {name: other[weight.name] for name, other in others.items() if weight.name in other}
@@ -102,7 +108,7 @@ def _merged(weights: Sequence[Weight], others: dict[str, dict[str, Weight]], rec
         elif weight.name.startswith("vae.") and recipe.vae in own:
             found.append(own[recipe.vae])
         else:
-            found.append(replace(weight, make=_formula(weight, own["b"], own.get("c"), amount)))
+            found.append(_computed(weight, own["b"], own.get("c"), amount))
     return found
 
 
@@ -114,6 +120,13 @@ def _blocks(recipe: Recipe, blocks: tuple[str, ...]) -> MergeBlocks:
     return blocks_of(recipe.blocks, blocks)
 
 
+def _check_finite(recipe: Recipe, blocks: MergeBlocks) -> None:
+    amounts = [recipe.amount, recipe.text, blocks.base, *blocks.weights.values()]
+    wrong = [amount for amount in amounts if amount is not None and not math.isfinite(amount)]
+    if wrong:
+        raise RequestError(f"an amount to merge by is a finite number, usually 0 to 1, not {wrong[0]}")
+
+
 def _amount(name: str, recipe: Recipe, blocks: MergeBlocks) -> float:
     network, _, rest = name.partition(".")
     if network == "unet":
@@ -123,18 +136,38 @@ def _amount(name: str, recipe: Recipe, blocks: MergeBlocks) -> float:
     return next(value for value in (recipe.text, blocks.base, recipe.amount) if value is not None)
 
 
-def _formula(a: Weight, b: Weight, c: Weight | None, amount: float) -> Callable[[], torch.Tensor]:
-    def make() -> torch.Tensor:
-        first, second = a.make().float(), b.make().float()
-        result = first.clone()
-        part = result[:, : second.shape[1]] if first.shape != second.shape else result  # the channels that both have
-        if c is None:
-            part.copy_(part * (1 - amount) + second * amount)
-        else:
-            part.add_((second - c.make().float()) * amount)
-        return result
+def _computed(a: Weight, b: Weight, c: Weight | None, amount: float) -> Weight:
+    """The merged weight, made some rows at a time."""
 
-    return make
+    def pieces() -> Iterator[torch.Tensor]:
+        first, second = a.make(), b.make()
+        third = None if c is None else c.make()
+        if not first.ndim:
+            yield _merged_part(first, second, third, amount)
+            return
+        rows = max(1, _AT_ONCE * len(first) // max(1, first.numel()))
+        for start in range(0, len(first), rows):
+            part = slice(start, start + rows)
+            yield _merged_part(first[part], second[part], None if third is None else third[part], amount)
+
+    def make() -> torch.Tensor:
+        import torch
+
+        made = tuple(pieces())
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    return replace(a, make=make, pieces=pieces)
+
+
+def _merged_part(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None, amount: float) -> torch.Tensor:
+    """Some rows of a weight, in float32."""
+    merged = a.float().clone()
+    common = merged[:, : b.shape[1]] if a.shape != b.shape else merged  # the channels that both have
+    if c is None:
+        common.mul_(1 - amount).add_(b.float() * amount)
+    else:
+        common.add_((b.float() - c.float()) * amount)
+    return merged
 
 
 def _by_name(model: LatentDiffusion) -> dict[str, Weight]:

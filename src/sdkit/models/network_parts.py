@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sdkit.models.checkpoint import release
 from sdkit.models.kinds import UNET, VAE
 from sdkit.models.networks.building import Part
 from sdkit.models.networks.clip import ClipImage, ClipText
@@ -33,6 +34,10 @@ class TextPart:
         """This tower with changed weights; itself if none is changed."""
         tower = self.tower.patched(self.encoder.kind.part, patches)
         return self if tower is self.tower else TextPart(self.encoder, tower)
+
+    def sharing(self, others: Sequence[TextPart]) -> TextPart:
+        """The one of the others that is of the same weights, else itself."""
+        return next((other for other in others if other.encoder == self.encoder and self.tower.same(other.tower)), self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,15 @@ class Networks:
             self.image.to(device, torch.float32) if self.image else None,
         )
 
+    def sharing(self, other: Networks) -> Networks:
+        """These networks; the other's own where they are of the same weights."""
+        return Networks(
+            other.unet if self.unet.same(other.unet) else self.unet,
+            other.vae if self.vae.same(other.vae) else self.vae,
+            tuple(text.sharing(other.texts) for text in self.texts),
+            other.image if self.image and other.image and self.image.same(other.image) else self.image,
+        )
+
 
 def make_networks(file: CheckpointFile, found: Architecture, device: torch.device, dtype: torch.dtype) -> Networks:
     """The networks, unfilled: each is read at its first use. The noise predictor computes in `dtype`, the others in
@@ -99,6 +113,7 @@ def make_networks(file: CheckpointFile, found: Architecture, device: torch.devic
     )
     for part in networks.parts.values():
         part.check_beginnings()
+    release(file)  # a look at the beginnings brings large parts of the file into memory
     return networks
 
 

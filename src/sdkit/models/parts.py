@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdkit.errors import CheckpointError
+from sdkit.models.diffusers_names import diffusers_unet_names, diffusers_vae_names
 from sdkit.models.families import looks_like
 from sdkit.models.kinds import UNET, VAE
 from sdkit.models.prediction import MARKERS
@@ -18,8 +19,6 @@ from sdkit.models.renaming import (
     Place,
     Rename,
     below,
-    diffusers_unet_names,
-    diffusers_vae_names,
     open_clip_places,
     table,
     transformers_places,

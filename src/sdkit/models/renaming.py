@@ -92,6 +92,21 @@ def open_clip_places(name: str) -> list[Place]:
     return [Place(name)]
 
 
+def open_clip_name(name: str) -> tuple[str, int | None]:
+    """The way back: OpenCLIP's name of the tensor that a weight is in, and which third of its rows it is, if it is one.
+    There, `text_projection` is transposed. What has no name there keeps its own."""
+    if found := re.fullmatch(r"text_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)", name):
+        number, module, kind = found.groups()
+        layer = f"transformer.resblocks.{number}."
+        if module.removeprefix("self_attn.") in QKV:
+            return f"{layer}attn.in_proj_{kind}", QKV.index(module.removeprefix("self_attn."))
+        theirs = next((theirs for theirs, ours in _OPEN_CLIP_LAYER.items() if ours == module), None)
+        return (name if theirs is None else f"{layer}{theirs}.{kind}"), None
+    if name == "text_projection.weight":
+        return "text_projection", None
+    return next((theirs for theirs, ours in _OPEN_CLIP_NAMES.items() if ours == name), name), None
+
+
 def transformers_places(name: str) -> list[Place]:
     """The weights of a text tower in Hugging Face's layout, without prefix; transformers 5 leaves out `text_model.`."""
     if name.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
@@ -99,125 +114,7 @@ def transformers_places(name: str) -> list[Place]:
     return [Place(name)]
 
 
-# ── diffusers' U-Net ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-_RESIDUAL = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-_ENDS = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "time_embedding.cond_proj": "time_embed.cond_proj",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-}
-_UNET_LAYER = re.compile(
-    r"(?:(down|up)_blocks\.(\d+)|mid_block)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)"
-)
-
-
-def diffusers_unet_names(names: Iterable[str]) -> dict[str, str]:
-    """Diffusers' names of a U-Net's weights (or of its modules) → the original ones, as far as they are any.
-
-    How many blocks a level has, and which have attention, is seen from the names, so all of them are needed.
-    """
-    names = list(names)
-    layers = len(_numbers(names, "down_blocks.0.resnets."))
-    attentive = {
-        name.split(".attentions.")[0] for name in names if name.startswith("up_blocks.") and ".attentions." in name
-    }
-    renamed: dict[str, str] = {}
-    for name in names:
-        new = _unet_name(name, layers, attentive)
-        if new is not None:
-            renamed[name] = new
-    return renamed
-
-
-def _numbers(names: Iterable[str], stem: str) -> set[str]:
-    return {name.removeprefix(stem).split(".", 1)[0] for name in names if name.startswith(stem)}
-
-
-def _unet_name(name: str, layers: int, attentive: set[str]) -> str | None:
-    for old, new in _ENDS.items():
-        if name == old or name.startswith(f"{old}."):
-            return new + name.removeprefix(old)
-    found = _UNET_LAYER.fullmatch(name)
-    if found is None:
-        return None
-    side, level, what, index, rest = found.groups()
-    place = int(index)
-    if what == "resnets":
-        stem = next((old for old in _RESIDUAL if rest == old or rest.startswith(f"{old}.")), None)
-        if stem is None:
-            return None
-        rest = _RESIDUAL[stem] + rest.removeprefix(stem)
-    if side is None:
-        return f"middle_block.{2 * place if what == 'resnets' else 1}.{rest}"
-    if side == "down":
-        if what == "downsamplers":
-            return f"input_blocks.{(int(level) + 1) * (layers + 1)}.0.op{rest.removeprefix('conv')}"
-        return f"input_blocks.{1 + int(level) * (layers + 1) + place}.{int(what == 'attentions')}.{rest}"
-    block = int(level) * (layers + 1)
-    if what == "upsamplers":
-        return f"output_blocks.{block + layers}.{1 + (f'up_blocks.{level}' in attentive)}.{rest}"
-    return f"output_blocks.{block + place}.{int(what == 'attentions')}.{rest}"
-
-
-# ── diffusers' VAE ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-_ATTENTION = {
-    "group_norm": "norm",
-    "to_q": "q", "query": "q",
-    "to_k": "k", "key": "k",
-    "to_v": "v", "value": "v",
-    "to_out.0": "proj_out", "proj_attn": "proj_out",
-}  # fmt: skip
-_VAE_LAYER = re.compile(
-    r"(encoder|decoder)\.(?:(?:down|up)_blocks\.(\d+)|mid_block)"
-    r"\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)"
-)
-
-
-def diffusers_vae_names(names: Iterable[str]) -> dict[str, str]:
-    """Diffusers' names of a VAE's weights → the original ones, as far as they are any; older spellings, too."""
-    names = list(names)
-    last = len(_numbers(names, "decoder.up_blocks.")) - 1
-    renamed: dict[str, str] = {}
-    for name in names:
-        new = _vae_name(name, last)
-        if new is not None:
-            renamed[name] = new
-    return renamed
-
-
-def _vae_name(name: str, last: int) -> str | None:
-    if re.fullmatch(r"(post_)?quant_conv\..+|(en|de)coder\.conv_(in|out)\..+", name):
-        return name
-    if re.fullmatch(r"(en|de)coder\.conv_norm_out\..+", name):
-        return name.replace("conv_norm_out", "norm_out")
-    found = _VAE_LAYER.fullmatch(name)
-    if found is None:
-        return None
-    side, level, what, index, rest = found.groups()
-    if what == "attentions":
-        stem = next((old for old in _ATTENTION if rest.startswith(f"{old}.")), None)
-        return None if stem is None else f"{side}.mid.attn_1.{_ATTENTION[stem]}{rest.removeprefix(stem)}"
-    rest = rest.replace("conv_shortcut", "nin_shortcut")
-    if level is None:
-        return f"{side}.mid.block_{int(index) + 1}.{rest}"
-    stem = f"encoder.down.{level}" if side == "encoder" else f"decoder.up.{last - int(level)}"
-    if what == "resnets":
-        return f"{stem}.block.{index}.{rest}"
-    return f"{stem}.{'downsample' if what == 'downsamplers' else 'upsample'}.{rest}"
+# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def table(renamed: Mapping[str, str]) -> Rename:

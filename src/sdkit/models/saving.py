@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from sdkit.errors import RequestError
-from sdkit.models.checkpoint import release
+from sdkit.models.checkpoint import is_text, release
 from sdkit.models.diffusers_folder import write_folder
 from sdkit.models.files import new_folder
 from sdkit.models.hashes import Progress
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 Layout: TypeAlias = Literal["single", "diffusers"]
 """One file with the original programs' names, or a folder as diffusers has them."""
 
-_MOST_MAPPED = 128 << 20
-"""How much of a file is in memory while it is read, in bytes."""
+_MOST_MAPPED = 16 << 20
+"""After so many bytes, what was read of a file leaves the memory."""
 
 _SPEC_NAMES = {
     "sd1": "stable-diffusion-v1",
@@ -74,6 +73,8 @@ def save_weights(
 ) -> Path:
     """Write weights, by network and name, as a model of this architecture. See `save_model`."""
     path = Path(path)
+    if not is_text(str(path)):
+        raise RequestError(f"the name {str(path)!r} is no valid UTF-8, so other programs could not open the model")
     cast = in_dtype(list(weights), dtype)
     if layout == "diffusers":
         with new_folder(path, total_size(cast), overwrite=overwrite) as folder:
@@ -102,7 +103,7 @@ class _Reader:
 
     def __init__(self, file: CheckpointFile) -> None:
         self._file = file
-        self._read = 0
+        self._read = _MOST_MAPPED  # loading the model has looked into all of them
 
     def tensor(self, key: str) -> torch.Tensor:
         if self._read >= _MOST_MAPPED:
@@ -118,7 +119,7 @@ def patched(weights: Iterable[Weight], patches: Sequence[Patch]) -> list[Weight]
     found: list[Weight] = []
     for weight in weights:
         own = [patch for patch in patches if weight.name in patch.targets]
-        found.append(replace(weight, make=_baked(weight, own)) if own else weight)
+        found.append(weight.remade(_baked(weight, own)) if own else weight)
     return found
 
 

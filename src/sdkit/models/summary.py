@@ -19,6 +19,14 @@ NEGATIVE_AESTHETIC_SCORE = 2.5
 """The same for the negative prompt."""
 
 
+def negative_size(family: str, height: int, width: int) -> SizeConditioning | None:
+    """What a family is told with the negative prompt, where nobody says, of pictures of this size; None for the same as
+    with the positive one. Only the refiner is told otherwise: a lower aesthetic score."""
+    if family != "sdxl_refiner":
+        return None
+    return SizeConditioning(height, width, aesthetic_score=NEGATIVE_AESTHETIC_SCORE)
+
+
 def size_numbers(size: SizeConditioning, count: int) -> tuple[float, ...]:
     """The numbers that a model is told, in its order: height, width, top, left, and then either the target's height
     and width (`count` 6) or the aesthetic score (5)."""

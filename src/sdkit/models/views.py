@@ -18,18 +18,27 @@ if TYPE_CHECKING:
     from sdkit.models.checkpoint import CheckpointFile
 
 
+_SCALE = ".scale_weight"
+_OF_SCALING = (_SCALE, ".scale_input", "scaled_fp8")
+
+
 @dataclass(frozen=True)
 class Stored:
-    """Where a weight is stored: the tensor `key` of a file, or a part of it."""
+    """Where a weight is stored: the tensor `key` of a file, or a part of it. `scale`: the tensor by which it is
+    multiplied; "" for none."""
 
     file: CheckpointFile
     key: str
     place: Place
     info: TensorInfo
+    scale: str = ""
 
     def tensor(self) -> torch.Tensor:
-        """The weight, as a view of the stored tensor."""
+        """The weight: a view of the stored tensor, or, if it is scaled, their product in float32."""
         tensor = self.file.tensor(self.key)
+        if self.scale:
+            scale = self.file.tensor(self.scale).float()
+            tensor = tensor.float() * scale.reshape(-1, *[1] * (tensor.ndim - 1))  # of all rows together, or of each
         if self.place.transposed:
             tensor = tensor.T
         if self.place.third is not None:
@@ -100,11 +109,20 @@ class CheckpointView:
 
 
 def renamed(file: CheckpointFile, rename: Rename) -> dict[str, Stored]:
-    """What is in a file, by the names that a rule gives it."""
+    """What is in a file, by the names that a rule gives it.
+
+    Weights of one byte that have a scale beside them (`a.weight` and `a.scale_weight`, marked by a key `scaled_fp8`)
+    are shown multiplied, as float32. What is there for this, or for computing in one byte, is left out.
+    """
     found: dict[str, Stored] = {}
     for key, info in file.infos.items():
+        if key.endswith(_OF_SCALING):
+            continue
+        scale = f"{key.removesuffix('.weight')}{_SCALE}" if key.endswith(".weight") else ""
+        scale = scale if scale in file.infos else ""
         for place in rename(key):
-            found[place.name] = Stored(file, key, place, TensorInfo(place.shape(info.shape), info.dtype))
+            shown = TensorInfo(place.shape(info.shape), "F32" if scale else info.dtype)
+            found[place.name] = Stored(file, key, place, shown, scale)
     return found
 
 
@@ -113,6 +131,6 @@ def canonical(file: CheckpointFile) -> CheckpointFile:
     if isinstance(file, CheckpointView):
         return file
     stored = renamed(file, single_file_places)
-    if all(name == each.key and each.info.shape == file.infos[name].shape for name, each in stored.items()):
+    if {name: each.info for name, each in stored.items()} == file.infos:
         return file
     return CheckpointView(file.path, stored, [file], file.metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -33,12 +33,13 @@ _TORCH_NAMES = {
 @dataclass(frozen=True)
 class Weight:
     """A tensor that is to be written: its name, dtype in safetensors' names, shape, and how to get it, on the CPU, in
-    any floating dtype."""
+    any floating dtype. `pieces`: the same, some rows at a time, of large ones that are computed; None: in one piece."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     make: Callable[[], torch.Tensor]
+    pieces: Callable[[], Iterator[torch.Tensor]] | None = None
 
     @property
     def size(self) -> int:
@@ -48,6 +49,10 @@ class Weight:
     def named(self, name: str) -> Weight:
         """The same under another name."""
         return replace(self, name=name)
+
+    def remade(self, make: Callable[[], torch.Tensor], shape: tuple[int, ...] | None = None) -> Weight:
+        """Another weight of this name, in one piece; of the same shape unless it is given."""
+        return replace(self, shape=self.shape if shape is None else shape, make=make, pieces=None)
 
 
 def in_dtype(weights: Sequence[Weight], dtype: str | None) -> list[Weight]:
@@ -85,7 +90,8 @@ def write_safetensors(
     with new_file(path, size, overwrite=overwrite) as stream:
         stream.write(header)
         for weight in ordered:
-            done += stream.write(_bytes(weight))
+            for piece in _pieces(weight):
+                done += stream.write(_bytes(piece, weight))
             if progress is not None:
                 progress(path, done, size)
     return path
@@ -103,17 +109,35 @@ def _header(weights: Sequence[Weight], metadata: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _bytes(weight: Weight) -> memoryview:
-    import torch
-
-    made = weight.make().detach()
-    wanted = cast("torch.dtype", getattr(torch, _TORCH_NAMES[weight.dtype]))
+def _pieces(weight: Weight) -> Iterator[torch.Tensor]:
+    if weight.pieces is not None:
+        yield from weight.pieces()
+        return
+    made = weight.make()
     if tuple(made.shape) != weight.shape:
         raise AssertionError(f"{weight.name} was made as {list(made.shape)}, not {list(weight.shape)}")
+    yield made
+
+
+def _bytes(made: torch.Tensor, weight: Weight) -> memoryview:
+    import torch
+
+    made = made.detach()
+    wanted = cast("torch.dtype", getattr(torch, _TORCH_NAMES[weight.dtype]))
     tensor = made.to("cpu", wanted).contiguous()
-    if made.dtype != wanted and wanted.is_floating_point and not tensor.isfinite().all() and made.isfinite().all():
+    if wanted.is_floating_point and not _finite(tensor):
+        if not _finite(made):
+            raise ModelError(
+                f"the weight {weight.name} holds numbers that are not finite (NaN or infinity), so every picture "
+                "would be broken. A file that it comes from is damaged; get another one"
+            )
         raise ModelError(
-            f"the weight {weight.name} reaches {made.abs().max():.3g}, which does not fit into "
+            f"the weight {weight.name} reaches {made.float().abs().max():.3g}, which does not fit into "
             f"{_TORCH_NAMES[weight.dtype]}; write the model in bfloat16 or float32"
         )
     return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    """Whether all numbers are finite; in the float of one byte, which knows no such question, by widening it."""
+    return bool((tensor.float() if tensor.itemsize == 1 else tensor).isfinite().all())

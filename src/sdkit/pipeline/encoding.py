@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from sdkit.models.embeddings import TextualInversions
+from sdkit.models.summary import negative_size
 from sdkit.prompts import spans
 from sdkit.sampling import combine, compose, stack_embeddings, with_mask
 from sdkit.types import Embedding, Prompt, Run
@@ -39,8 +40,11 @@ class Encoder:
         """Both branches, with one row where all pictures share a prompt, else with one for each.
 
         The negative prompt's parts are a mean, weighted; the positive one's pull away from it, each by its weight.
+        Some families are told something else of the picture with the negative prompt.
         """
-        away_from = self._branch(negative, _mean)
+        width, height = self.run.request.size
+        size = negative_size(self.run.spec.family, height, width)
+        away_from = tuple(replace(e, size=e.size or size) for e in self._branch(negative, _mean))
         return self._branch(positive, lambda parts: compose(parts, away_from)), away_from
 
     def _branch(self, texts: Sequence[str], join: Callable[[Sequence[Part]], Branch]) -> Branch:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
 
@@ -14,10 +11,11 @@ import torch
 
 from sdkit.errors import ModelError, RequestError
 from sdkit.images import Image
-from sdkit.models import Library, embedded_checkpoint, load_model
+from sdkit.models import Library, ModelLoader, Parts, embedded_checkpoint
 from sdkit.models.embeddings import TextualInversions
-from sdkit.pipeline import stages
-from sdkit.pipeline.planning import known_options
+from sdkit.pipeline.by_hand import ByHand
+from sdkit.pipeline.in_thread import in_thread
+from sdkit.pipeline.pictures import as_image, as_images
 from sdkit.pipeline.running import Generation
 from sdkit.plugins import (
     Manager,
@@ -29,7 +27,6 @@ from sdkit.plugins import (
     load_manager,
 )
 from sdkit.request import Request, RequestFields
-from sdkit.sampling import parameterisation
 from sdkit.settings import Settings
 from sdkit.types import (
     CancelToken,
@@ -40,19 +37,13 @@ from sdkit.types import (
     Latents,
     Prompt,
     Result,
-    Run,
     Segment,
     TokenChunk,
 )
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from PIL import Image as pillow
-
     from sdkit.models import CheckpointFile
-
-    Picture: TypeAlias = Image | pillow.Image | str | Path
+    from sdkit.pipeline.pictures import Picture
 
 
 class Pipeline:
@@ -76,11 +67,21 @@ class Pipeline:
 
         `plugins`: modules, objects, classes or dotted names, the last one nearest.
         """
-        self._settings = settings or Settings.load()
-        self._given = tuple(plugins)
-        self._manager = load_manager(self._given, settings=self._settings)
-        self._model = model
-        self._inversions = TextualInversions(Library.of(self._settings))
+        settings = settings or Settings.load()
+        given = tuple(plugins)
+        self._set_up(model, given, load_manager(given, settings=settings), settings, Library.of(settings))
+
+    def _set_up(
+        self,
+        model: DiffusionModel,
+        given: tuple[object, ...],
+        manager: Manager,
+        settings: Settings,
+        library: Library,
+    ) -> None:
+        self._model, self._given, self._manager = model, given, manager
+        self._settings, self._library = settings, library
+        self._inversions = TextualInversions(library, pickles=settings.pickles)
         self._lock = threading.Lock()
 
     @classmethod
@@ -88,14 +89,21 @@ class Pipeline:
         cls,
         source: str | Path | None = None,
         *,
+        unet: str | Path | None = None,
+        vae: str | Path | None = None,
+        text_encoder: str | Path | Sequence[str | Path] = (),
+        variant: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
         plugins: Iterable[object] = (),
     ) -> Self:
         """Load a model and its plugins, offline.
 
-        `source`: a file, a name or hash from the model folders, or None for the tiny model in the box. `device`: "auto"
-        takes the GPU if there is one. `dtype`: "auto" is the file's own on a GPU, float32 on a CPU.
+        `source`: a file, a diffusers folder, a name or hash from the model folders, or None for the tiny model in the
+        box. `unet`, `vae`, `text_encoder` (one, or several in any order): files of single parts, which take the place
+        of the model's own; all three, without a `source`, make a model. `variant`: which weights of a diffusers folder,
+        such as "fp16". `device`: "auto" takes the GPU if there is one. `dtype`: "auto" is the file's own on a GPU,
+        float32 on a CPU.
 
         Raises ModelNotFoundError, CheckpointError, UnknownModelError or WeightsError for the model, PluginError for a
         plugin.
@@ -104,17 +112,17 @@ class Pipeline:
         given = tuple(plugins)
         manager = load_manager(given, settings=settings)
         library = Library.of(settings)
-        model = load_model(
-            str(embedded_checkpoint() if source is None else source),
+        parts = _parts(unet, vae, text_encoder)
+        if source is None and not parts:
+            source = embedded_checkpoint()
+        model = _loader(manager, library, variant).load(
+            None if source is None else str(source),
+            parts,
             device=settings.device if device == "auto" else device,
             dtype=settings.dtype if dtype == "auto" else dtype,
-            families={name: entry.load() for name, entry in manager.families.items()},
-            open_file=lambda path: cast("CheckpointFile | None", manager.first("load_checkpoint", source=path)),
-            library=library,
         )
         pipe = cls.__new__(cls)
-        pipe._settings, pipe._given, pipe._manager, pipe._model = settings, given, manager, model
-        pipe._inversions, pipe._lock = TextualInversions(library), threading.Lock()
+        pipe._set_up(model, given, manager, settings, library)
         manager.notify("model_loaded", model=model)
         return pipe
 
@@ -131,7 +139,7 @@ class Pipeline:
 
     def run(self, request: Request, *, cancel: CancelToken | None = None) -> Result:
         """Make the pictures of a request."""
-        generation = Generation.of(request, self._model, self._manager, cancel, inversions=self._inversions)
+        generation = self._generation(request, cancel)
         for event in generation.events():
             if isinstance(event, Finished):
                 return event.result
@@ -145,47 +153,21 @@ class Pipeline:
         The request is checked at once, not at the first event.
         """
         request = _request(prompt, fields)
-        return Generation.of(request, self._model, self._manager, cancel, inversions=self._inversions).events()
+        return self._generation(request, cancel).events()
 
-    async def astream(
+    def astream(
         self, prompt: str | Request, *, cancel: CancelToken | None = None, **fields: Unpack[RequestFields]
     ) -> AsyncGenerator[Event]:
         """`stream` for asyncio: computes in a thread, so that the event loop stays free. `aclose()` or cancelling the
         task stops within one step."""
-        token = CancelToken(cancel)  # of its own: stopping this stream stops nothing else that holds the caller's
-        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-        events = await asyncio.to_thread(lambda: self.stream(prompt, cancel=token, **fields))
-
-        def advance() -> Event | None:
-            return context.run(lambda: next(events, None))
-
-        # A future and not a task: asyncio.run cancels tasks when it ends, and a cancelled one would look done while its
-        # thread is still inside a step.
-        working: asyncio.Future[Event | None] | None = None
-        try:
-            while True:
-                working = loop.run_in_executor(None, advance)
-                event = await asyncio.shield(working)
-                if event is None:
-                    return
-                yield event
-        finally:
-            if working is not None and not working.done():  # the thread is inside a step: let it end before closing
-                token.cancel()
-                await asyncio.wait([working])
-                working.exception()
-            await asyncio.to_thread(events.close)
+        return in_thread(lambda token: self.stream(prompt, cancel=token, **fields), cancel)
 
     # ── the stages by hand ───────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(self, prompt: str | Request, negative: str = "", **fields: Unpack[RequestFields]) -> Conditioning:
         """Both prompts as the model reads them: through every plugin, as `pipe(prompt)` would."""
         request = _request(prompt, fields)
-        if negative:
-            request = request.replace(negative_prompt=negative)
-        generation, run = self._single_run(request)
-        with generation.finishing(run):
-            return stages.encode(run, self._manager, self._inversions)
+        return self._by_hand.encode(request.replace(negative_prompt=negative) if negative else request)
 
     def sample(
         self,
@@ -204,54 +186,19 @@ class Pipeline:
 
         Size and seeds are the latents' own unless given. Raises RequestError where they do not fit.
         """
-        request = Request(**fields)
-        if latents is not None:
-            latents = self._latents(latents)
-            request = self._continuing(request, latents)
-        count = len(request.seeds or ()) or request.count
-        rows = max(len(part.context) for branch in (conditioning.positive, conditioning.negative) for part in branch)
-        if rows not in (1, count):
-            raise RequestError(
-                f"the conditioning is for {rows} pictures, but {count} are asked for; give as many seeds"
-            )
-        generation = self._generation(request, latents)
-        sampled: list[Latents] = []
-        for planned in generation.runs(generation.plan.batch_limit):
-            run = _prompted(planned, conditioning, count) if conditioning.prompts else planned
-            with generation.finishing(run) as outcome:
-                outcome.run = stages.prepare(run, generation.plan, self._manager)
-                sampled.append(_last(generation.sampled(outcome.run, stages.rows_of(conditioning, run))))
-        return generation.joined(sampled)
+        return self._by_hand.sample(conditioning, Request(**fields), latents)
 
     def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
         """Latents → finished pictures, through every plugin."""
-        latents = self._latents(latents)
-        if latents.run is not None:
-            run = latents.run  # perhaps of another pipeline, or from before `to`: with this model and these options
-            options = {**known_options(run.request, self._manager), **run.options}
-            return stages.decode(latents, replace(run, model=self._model, options=options), self._manager)
-        generation, run = self._single_run(self._request_for(latents, seed=0))
-        with generation.finishing(run):
-            return stages.decode(latents, run, self._manager)
+        return self._by_hand.decode(latents)
 
     def encode_image(self, picture: Picture, **fields: Unpack[RequestFields]) -> Latents:
         """A picture → scaled latents, `[1, C, H/f, W/f]`; its sides are cut to multiples of f."""
-        image = _image(picture)
-        factor = self._model.spec.latent_factor
-        image = image.fit(max(factor, image.width // factor * factor), max(factor, image.height // factor * factor))
-        generation, run = self._single_run(
-            Request(**{"width": image.width, "height": image.height, "seed": 0, **fields})
-        )
-        with generation.finishing(run):
-            return Latents(stages.encode_image(image, run, self._manager))
+        return self._by_hand.encode_image(as_image(picture), fields)
 
     def add_noise(self, latents: Latents, sigma: float, *, seed: int = 0) -> Latents:
         """Forward diffusion: what training shows the model, `latents` with noise of std `sigma`, drawn from `seed`."""
-        generation, run = self._single_run(self._request_for(latents, seed))
-        with generation.finishing(run):
-            noise = stages.draw_noise(run, generation.plan, self._manager)
-        noisy = parameterisation(run.spec).add_noise(latents.tensor, noise, sigma)
-        return replace(latents, tensor=noisy)
+        return self._by_hand.add_noise(latents, sigma, seed)
 
     # ── looking at prompts and pictures ──────────────────────────────────────────────────────────────────────────────
 
@@ -265,11 +212,10 @@ class Pipeline:
         Raises ModelError if the model has no image tower.
         """
         texts = (texts,) if isinstance(texts, str) else tuple(texts)
-        alone = isinstance(images, (Image, str, Path)) or hasattr(images, "getbands")
-        pictures = cast("Sequence[Picture]", (images,) if alone else images)
-        if not texts or not len(pictures):
+        pictures = as_images(images)
+        if not texts or not pictures:
             raise RequestError(f"similarity needs texts and pictures, not {len(texts)} and {len(pictures)} of them")
-        rows = [self._model.similarity(texts, _image(picture).pixels[None]) for picture in pictures]
+        rows = [self._model.similarity(texts, picture.pixels[None]) for picture in pictures]
         return torch.cat(rows, dim=1)
 
     # ── what is in it ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -316,6 +262,36 @@ class Pipeline:
             )
         return self
 
+    def swap(
+        self,
+        source: str | Path | None = None,
+        *,
+        unet: str | Path | None = None,
+        vae: str | Path | None = None,
+        text_encoder: str | Path | Sequence[str | Path] = (),
+        variant: str | None = None,
+    ) -> Self:
+        """Go on with another model, or with other parts of this one: `pipe.swap(vae="clear.safetensors")`. See `load`
+        for what can be given. Returns this pipeline.
+
+        Device and dtype stay, and so do parts that are not given, unless there is a `source`. The old weights are freed
+        as soon as no run and no other pipeline uses them; if the new ones cannot be loaded, the old ones stay. Raises
+        as `load`, and ModelError for parts of a model that sdkit does not know how to take apart.
+        """
+        parts, loader = _parts(unet, vae, text_encoder), _loader(self._manager, self._library, variant)
+        with self._lock:
+            if source is not None:
+                model = self._model
+                dtype = str(model.dtype).removeprefix("torch.")
+                made = loader.load(str(source), parts, device=str(model.device), dtype=dtype)
+            elif parts:
+                made = loader.with_parts(self._model, parts)
+            else:
+                raise RequestError("say what to swap: a model, or a unet, a vae or text encoders")
+            self._model = made
+        self._manager.notify("model_loaded", model=made)
+        return self
+
     def save(
         self,
         path: str | Path,
@@ -346,91 +322,35 @@ class Pipeline:
         plugins = ", ".join(given) or "none"
         return f"<Pipeline {self._model.name!r} ({spec.family}) on {self._model.device}, plugins: {plugins}>"
 
-    def _request_for(self, latents: Latents, seed: int) -> Request:
-        """A request for pictures of the latents' number and size."""
-        count, _, height, width = latents.tensor.shape
-        factor = self._model.spec.latent_factor
-        return Request(width=width * factor, height=height * factor, seed=seed, count=count)
-
-    def _latents(self, latents: Latents | torch.Tensor) -> Latents:
-        """The latents, of a shape that the model can have made. Raises RequestError."""
-        latents = Latents(latents) if isinstance(latents, torch.Tensor) else latents
-        channels, shape = self._model.spec.latent_channels, list(latents.tensor.shape)
-        if len(shape) != 4 or shape[1] != channels or 0 in shape:
-            raise RequestError(f"latents of {self._model.name!r} are [B, {channels}, H, W], not {shape}")
-        return latents
-
-    def _continuing(self, request: Request, latents: Latents) -> Request:
-        """The request with the size and the seeds of the latents that it goes on from. Raises RequestError."""
-        if request.init_image is not None:
-            raise RequestError("give latents or an init_image to start from, not both")
-        own = self._request_for(latents, seed=0)
-        for name in ("width", "height"):
-            if getattr(request, name) not in (None, getattr(own, name)):
-                raise RequestError(
-                    f"{name} is {getattr(request, name)}, but the latents are of {own.width}×{own.height} pictures"
-                )
-        request = request.replace(width=own.width, height=own.height)
-        if request.seed is None and request.seeds is None and latents.seeds:
-            request = request.replace(seeds=latents.seeds)
-        count, rows = len(request.seeds or ()) or request.count, len(latents.tensor)
-        if rows > 1 and request.seeds is None and count == 1:
-            return request.replace(count=rows)
-        if rows not in (1, count):
-            raise RequestError(f"the latents are of {rows} pictures, but {count} are asked for; give as many seeds")
-        return request
-
-    def _generation(self, request: Request, latents: Latents | None = None) -> Generation:
-        """The generation of a stage by hand: plugins may not change how many pictures there are."""
-        generation = Generation.of(request, self._model, self._manager, None, latents, self._inversions)
-        asked, planned = len(request.seeds or ()) or request.count, len(generation.plan.draft.seeds)
-        if asked != planned:
-            raise RequestError(
-                f"a plugin's prepare_run makes {planned} pictures of a request for {asked}; "
-                "call pipe(…) instead of single stages"
-            )
+    def _generation(self, request: Request, cancel: CancelToken | None) -> Generation:
+        """A whole generation, checked."""
+        generation = Generation.of(request, self._model, self._manager, cancel, inversions=self._inversions)
+        generation.plan.check_start()
         return generation
 
-    def _single_run(self, request: Request) -> tuple[Generation, Run]:
-        """The generation and its only run, however many pictures it has."""
-        generation = self._generation(request)
-        (run,) = generation.runs(batch_size=len(generation.plan.draft.seeds))
-        return generation, run
+    @property
+    def _by_hand(self) -> ByHand:
+        return ByHand(self._model, self._manager, self._inversions)
+
+
+def _loader(manager: Manager, library: Library, variant: str | None) -> ModelLoader:
+    """What loads models with the plugins' families and containers."""
+    families = {name: entry.load() for name, entry in manager.families.items()}
+    return ModelLoader(
+        families,
+        lambda path: cast("CheckpointFile | None", manager.first("load_checkpoint", source=path)),
+        library,
+        variant,
+    )
+
+
+def _parts(unet: str | Path | None, vae: str | Path | None, text_encoder: str | Path | Sequence[str | Path]) -> Parts:
+    texts = (text_encoder,) if isinstance(text_encoder, (str, Path)) else text_encoder
+    unet, vae = (None if path is None else str(path) for path in (unet, vae))
+    return Parts(unet, vae, tuple(map(str, texts)))
 
 
 def _request(prompt: str | Request, fields: RequestFields) -> Request:
     if isinstance(prompt, Request):
         return prompt.replace(**fields) if fields else prompt
     return Request(prompt=prompt, **fields)
-
-
-def _image(picture: Picture) -> Image:
-    from sdkit.images import read_image
-
-    if isinstance(picture, Image):
-        return picture
-    return read_image(picture) if isinstance(picture, (str, Path)) else Image.from_pil(picture)
-
-
-def _prompted(run: Run, conditioning: Conditioning, count: int) -> Run:
-    """The run with the prompts that the conditioning was made from."""
-    prompts, negatives = (_spread(texts, count) for texts in (conditioning.prompts, conditioning.negative_prompts))
-    asked = run.request.replace(
-        prompt=prompts[0], negative_prompt=negatives[0], transform_prompts=not conditioning.transformed
-    )
-    part = slice(run.first, run.first + len(run.seeds))
-    return replace(run, request=asked, prompts=prompts[part], negative_prompts=negatives[part])
-
-
-def _last(steps: Generator[object, None, Latents]) -> Latents:
-    """What a generator returns when it is through."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return cast("Latents", done.value)
-
-
-def _spread(texts: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """One text per picture; where there are not as many, they are all the same: see the check of the rows."""
-    return texts if len(texts) == count else texts[:1] * count

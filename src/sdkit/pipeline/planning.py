@@ -47,6 +47,15 @@ class Plan:
         alone = self.sampler.adaptive and self.sampler_options.get("per_image", True)
         return 1 if alone else len(self.draft.seeds)
 
+    def check_start(self) -> None:
+        """Raise RequestError where the model cannot begin what is to be sampled."""
+        if self.spec.finishes_only and self.init_image is None and self.draft.latents is None:
+            raise RequestError(
+                f"{self.draft.model.name!r} ({self.spec.family}) finishes pictures that another model has begun, and "
+                "cannot begin one: give it an init_image with denoise 0.2 to 0.4, or another model's latents "
+                "(pipe.sample(…, latents=…)); for a text alone, load the base model"
+            )
+
     def runs(self, cancel: CancelToken, prompts: tuple[tuple[str, str], ...], size: int) -> Iterator[Run]:
         """The batches of at most `size` pictures, in order. `prompts`: each one's prompt and negative prompt,
         transformed."""
@@ -104,10 +113,7 @@ def make_plan(request: Request, model: DiffusionModel, manager: Manager, latents
 def resolve(request: Request, model: DiffusionModel, manager: Manager, init_image: Image | None = None) -> Request:
     """The request with every None replaced: sizes by the initial image's, the rest by the family's defaults; labels of
     other programs by the names here."""
-    if request.model is not None and request.model != model.name:
-        raise RequestError(
-            f"the request is for the model {request.model!r}, but this pipeline has {model.name!r} loaded"
-        )
+    _check_model(request, model)
     defaults, factor = model.spec.defaults, model.spec.latent_factor
     width, height = defaults.width, defaults.height
     if init_image is not None:
@@ -123,7 +129,26 @@ def resolve(request: Request, model: DiffusionModel, manager: Manager, init_imag
         guidance_scale=_or(request.guidance_scale, defaults.guidance_scale),
         clip_skip=_or(request.clip_skip, defaults.clip_skip),
         model=model.name,
+        model_sha256=None,  # it was right, and a resolved request's record has the whole of it
     )
+
+
+def _check_model(request: Request, model: DiffusionModel) -> None:
+    """Raise RequestError for a request that is another model's: by hash where both are known, else by name."""
+    wanted = (request.model_sha256 or "").lower()
+    found = model.fingerprint() if wanted else ""
+    if wanted and found:
+        if not found.startswith(wanted):
+            name = f"{request.model!r} " if request.model else ""
+            raise RequestError(
+                f"the request is for the model {name}(SHA-256 {wanted[:10]}), but this pipeline has {model.name!r} "
+                f"({found[:10]}) loaded; load that one, or leave model and model_sha256 out to use this one"
+            )
+    elif request.model is not None and request.model != model.name:
+        raise RequestError(
+            f"the request is for the model {request.model!r}, but this pipeline has {model.name!r} loaded; load that "
+            "one, or leave model out to use this one"
+        )
 
 
 def _named(request: Request, manager: Manager) -> Request:
@@ -196,7 +221,9 @@ def _check(draft: RunPlan, manager: Manager, images: tuple[Image | None, Image |
     sampler, source = manager.samplers[request.sampler], manager.noise_sources[request.noise]
     for entry in (sampler, source, manager.guidance[request.guidance], manager.syntaxes[request.prompt_syntax]):
         entry.load()  # what is not there, or cannot be imported, is an error now and not when its stage comes
-    spec = sampling_spec(spec, request.prediction, request.zero_terminal_snr, request.flow_shift)
+    spec = sampling_spec(
+        spec, request.prediction, request.zero_terminal_snr, request.flow_shift, request.distilled_timesteps
+    )
     sigmas = _sigmas(request, sampler, spec, manager)
     if not sigmas and init_image is None and draft.latents is None:
         raise RequestError(

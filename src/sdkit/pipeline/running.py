@@ -14,6 +14,7 @@ from sdkit.errors import Cancelled, SamplingError
 from sdkit.images import Image, PluginVersions
 from sdkit.models.embeddings import TextualInversions
 from sdkit.pipeline import stages
+from sdkit.pipeline.at_rest import at_rest
 from sdkit.pipeline.planning import Plan, make_plan, transformed_prompts
 from sdkit.plugins import Manager
 from sdkit.plugins.blame import blamed
@@ -69,11 +70,13 @@ class Generation:
         """Plan a request. Raises before anything is computed if it cannot be done."""
         return cls(manager, make_plan(request, model, manager, latents), cancel or CancelToken(), inversions)
 
-    def runs(self, batch_size: int) -> Iterator[Run]:
-        """The batches, with what plugins find in their stash."""
+    def runs(self, batch_size: int, prompted: Callable[[Run], Run] | None = None) -> Iterator[Run]:
+        """The batches, with what plugins find in their stash. `prompted`: puts other prompts into a run, before plugins
+        that go by them change its model."""
         prompts = transformed_prompts(self.plan, self.manager)
-        for run in self.plan.runs(self.cancel, prompts, batch_size):
-            yield self._patched(replace(run, stash=self._stash()))
+        for planned in self.plan.runs(self.cancel, prompts, batch_size):
+            run = replace(planned, stash=self._stash())
+            yield self._patched(run if prompted is None else prompted(run))
 
     def _patched(self, run: Run) -> Run:
         """The run with a model of its own where plugins change weights."""
@@ -176,13 +179,13 @@ class Generation:
         )
 
     def joined(self, parts: Sequence[Latents]) -> Latents:
-        """The latents of several runs as one run's."""
-        if len(parts) == 1:
-            return parts[0]
+        """The latents of several runs as one run's, which is over."""
         runs = [part.run for part in parts if part.run is not None]
+        if len(parts) == 1:
+            return replace(parts[0], run=at_rest(runs[0]))
         inits = [run.init for run in runs if run.init is not None]
         run = replace(
-            runs[0],
+            at_rest(runs[0]),
             seeds=tuple(seed for run in runs for seed in run.seeds),
             prompts=tuple(prompt for run in runs for prompt in run.prompts),
             negative_prompts=tuple(prompt for run in runs for prompt in run.negative_prompts),

@@ -96,7 +96,7 @@ def encode(run: Run, manager: Manager, inversions: TextualInversions | None = No
     texts = run.prompts, run.negative_prompts
     asked = {run.request.prompt}, {run.request.negative_prompt}
     branches = Encoder(run, parse, encode_prompt, inversions).branches(*texts)
-    return Conditioning(*branches, *texts, transformed=asked != tuple(map(set, texts)))
+    return Conditioning(*branches, *texts, run.request.prompt_syntax, transformed=asked != tuple(map(set, texts)))
 
 
 def _encode_prompt(run: Run, manager: Manager, prompt: Prompt) -> Embedding:

@@ -46,11 +46,11 @@ def weighted(pieces: Sequence[Piece]) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     for token in tokens:
         if token.kind in ("(", "["):
-            weights[token.kind].append(_bounded(weights[token.kind][-1] * token.factor))
+            weights[token.kind].append(bounded(weights[token.kind][-1] * token.factor))
         elif token.kind:
             weights["(" if token.kind == ")" else "["].pop()
         else:
-            _add(token, _bounded(weights["("][-1] * weights["["][-1]), segments)
+            _add(token, bounded(weights["("][-1] * weights["["][-1]), segments)
     return tuple(segments) or (Segment(""),)
 
 
@@ -98,5 +98,6 @@ def _add(token: _Token, weight: float, segments: list[Segment]) -> None:
     segments += [Segment(text, weight, starts_window=True, when=token.when) for text in others]
 
 
-def _bounded(weight: float) -> float:
+def bounded(weight: float) -> float:
+    """A weight, kept within ±`MAX_WEIGHT`."""
     return max(-MAX_WEIGHT, min(MAX_WEIGHT, weight))

@@ -27,12 +27,10 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 
+from sdkit.prompts.brackets import bounded
 from sdkit.types import Prompt, Segment
 
 EMPHASIS = 1.1
-MAX_WEIGHT = 1e30
-"""Weights are kept within ±this: a thousand nested parentheses must not become an infinity, which no float32
-survives."""
 
 _MARK = re.compile(r"(?<!\\)[()]|:")
 _ESCAPED = re.compile(r"\\([()])")
@@ -98,15 +96,14 @@ class _Marks:
             except ValueError:
                 given = math.nan
             if not math.isnan(given):
-                return colon, _bounded(given)
-        return close, _bounded(weight * EMPHASIS)
+                return colon, bounded(given)
+        return close, bounded(weight * EMPHASIS)
 
 
 def _add_balanced(text: str, start: int, end: int, weight: float, marks: _Marks, segments: list[Segment]) -> None:
     """Add the segments of a stretch in which every partner is inside."""
-    outer: list[
-        tuple[int, int, float]
-    ] = []  # groups that we are in: end of their text, where to go on, weight around them
+    # Groups that we are in: the end of their text, where to go on, the weight around them.
+    outer: list[tuple[int, int, float]] = []
     position = start
     for here in marks.starts[bisect_left(marks.starts, start) : bisect_left(marks.starts, end)]:
         while outer and outer[-1][0] <= here:
@@ -151,7 +148,3 @@ def _add(text: str, start: int, end: int, weight: float, segments: list[Segment]
         position = found.end() - (len(found[1]) - len(name))
     if position < len(piece):
         segments.append(Segment(piece[position:], weight))
-
-
-def _bounded(weight: float) -> float:
-    return max(-MAX_WEIGHT, min(MAX_WEIGHT, weight))

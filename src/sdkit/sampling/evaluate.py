@@ -35,8 +35,11 @@ def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, con
     Names are "positive" and "negative"; they are evaluated in the order given. A branch of several embeddings is, in
     every place, Σ strength·prediction / Σ strength over those that count there at this sigma, and 0 where none does;
     `sdkit.sampling.places` says how much each of them counts where. One that belongs to both branches is evaluated
-    once. Contexts of different lengths are repeated to their least common multiple, which does not change
-    cross-attention, if no context is repeated more than four times; else they go in separate calls.
+    once.
+
+    Everything that looks at as many latent pixels goes in one call, areas in different places, too. Contexts of
+    different lengths are repeated to their least common multiple, which does not change cross-attention, if no context
+    is repeated more than four times; else they go in separate calls.
 
     Raises SamplingError for an unknown branch, an empty one, or embeddings whose rows do not fit the batch.
     """
@@ -51,15 +54,14 @@ def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, con
         scaled, timestep = parameterisation.scale_input(x, sigma), parameterisation.timestep(sigma)
         sums: dict[str, torch.Tensor] = {}
         for call in calls:
-            n, noisy = len(call.shares), part_of(x, call.place)
-            rows = part_of(scaled, call.place)
-            output = model.predict(rows.repeat(n, 1, 1, 1) if n > 1 else rows, timestep, call.embedding)
-            denoised = parameterisation.denoised(noisy, output.view(n, *noisy.shape), sigma)
-            for shares, whole in zip(call.shares, denoised, strict=True):
+            rows = _rows([part_of(scaled, place) for place in call.places])
+            outputs = model.predict(rows, timestep, call.embedding).view(len(call.places), len(x), *rows.shape[1:])
+            for place, shares, output in zip(call.places, call.shares, outputs, strict=True):
+                denoised = parameterisation.denoised(part_of(x, place), output, sigma)
                 for name, share in shares:
-                    part = whole if share is None else whole * share
-                    if call.place is not None:
-                        part = _within(part, call.place, x)
+                    part = denoised if share is None else denoised * share
+                    if place is not None:
+                        part = _within(part, place, x)
                     sums[name] = sums[name] + part if name in sums else part
         for name in names:
             if name not in sums:
@@ -84,10 +86,11 @@ class _Member:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """One call of the model: embeddings of one length, stacked, in one place; each one's shares of the branches."""
+    """One call of the model: embeddings of one length, stacked, in places of one size; each one's place, and its shares
+    of the branches."""
 
     embedding: Embedding
-    place: Place | None
+    places: tuple[Place | None, ...]
     shares: tuple[tuple[tuple[str, Share], ...], ...]
 
 
@@ -156,12 +159,18 @@ def _counts(embedding: Embedding, sigma: float) -> bool:
 
 
 def _call(group: Sequence[_Member], batch: int, whole: SizeConditioning) -> _Call:
-    place = group[0].place
-    embedding = stack_embeddings([member.embedding for member in group], batch)
-    if place is not None:  # a part of a picture is told the whole picture's size, and shown its own part of the rest
-        channels = None if embedding.channels is None else part_of(embedding.channels, place)
-        embedding = replace(embedding, size=embedding.size or whole, channels=channels)
-    return _Call(embedding, place, tuple(tuple(member.shares) for member in group))
+    embedding = stack_embeddings([_seen(member, whole) for member in group], batch)
+    places = tuple(member.place for member in group)
+    return _Call(embedding, places, tuple(tuple(member.shares) for member in group))
+
+
+def _seen(member: _Member, whole: SizeConditioning) -> Embedding:
+    """What the model is told in a place: the whole picture's size, and of further channels the place's own part."""
+    embedding, place = member.embedding, member.place
+    if place is None:
+        return embedding
+    channels = None if embedding.channels is None else part_of(embedding.channels, place)
+    return replace(embedding, size=embedding.size or whole, channels=channels)
 
 
 def _check_rows(name: str, embedding: Embedding, batch: int) -> None:
@@ -177,12 +186,19 @@ def _check_rows(name: str, embedding: Embedding, batch: int) -> None:
 def _fits(group: Sequence[_Member], member: _Member) -> bool:
     """Whether a member can go in the same call as a group."""
     first, other = group[0].embedding, member.embedding
-    if group[0].place != member.place or first.size != other.size or first.context.shape[2:] != other.context.shape[2:]:
+    if _sides(group[0].place) != _sides(member.place) or first.size != other.size:
+        return False
+    if first.context.shape[2:] != other.context.shape[2:]:
         return False
     if (first.pooled is None, first.channels is None) != (other.pooled is None, other.channels is None):
         return False
     lengths = [each.embedding.context.shape[1] for each in (*group, member)]
     return math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+
+
+def _sides(place: Place | None) -> tuple[int, int] | None:
+    """Height and width, None for the whole picture."""
+    return None if place is None else (place.height, place.width)
 
 
 def _within(part: torch.Tensor, place: Place, x: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sdkit.errors import RequestError, SamplingError
 from sdkit.rounding import float32, log32
-from sdkit.sigmas import flow_sigmas, sigma_at, sigma_at_time
+from sdkit.sigmas import distilled_sigmas, flow_sigmas, sigma_at, sigma_at_time
 from sdkit.sigmas import zero_terminal_snr as stretched
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Parameterisation:
 
 def parameterisation(spec: ModelSpec) -> Parameterisation:
     """The parameterisation of a model."""
-    return Parameterisation(spec.prediction, spec.sigmas)
+    return Parameterisation(spec.prediction, spec.sigmas, spec.timestep_stride)
 
 
 def sampling_spec(
@@ -145,13 +145,15 @@ def sampling_spec(
     prediction: PredictionType | None = None,
     zero_terminal_snr: bool | None = None,
     flow_shift: float | None = None,
+    distilled_timesteps: int | None = None,
 ) -> ModelSpec:
     """The model with another meaning of its output or another table of sigmas, for files that do not say themselves how
     they were trained; None leaves what the model has.
 
     `prediction`: "eps" or "v"; to or from "flow" is no question of meaning. `zero_terminal_snr`: stretch the table
     until its last timestep is noise alone (arXiv:2305.08891), which v models can be trained for. `flow_shift`: shift an
-    even table by so much, instead of what the model has. Raises RequestError for what the model cannot be.
+    even table by so much, instead of what the model has. `distilled_timesteps`: how many evenly spaced training
+    timesteps a distilled model knows; see `distilled_sigmas`. Raises RequestError for what the model cannot be.
     """
     flow = spec.prediction == "flow"
     if prediction is not None and flow != (prediction == "flow"):
@@ -172,7 +174,20 @@ def sampling_spec(
         sigmas = stretched(sigmas)
     if flow_shift is not None:
         sigmas = flow_sigmas(flow_shift, len(sigmas))
-    return replace(spec, prediction=prediction or spec.prediction, sigmas=sigmas)
+    spec = replace(spec, prediction=prediction or spec.prediction, sigmas=sigmas)
+    return spec if distilled_timesteps is None else _distilled(spec, distilled_timesteps)
+
+
+def _distilled(spec: ModelSpec, timesteps: int) -> ModelSpec:
+    if spec.prediction == "flow":
+        raise RequestError("distilled_timesteps: a flow model knows every time; leave it out (it is for eps and v)")
+    if timesteps == len(spec.sigmas):
+        return spec
+    if spec.timestep_stride != 1 or timesteps > len(spec.sigmas):
+        raise RequestError(
+            f"distilled_timesteps: the model knows {len(spec.sigmas)} timesteps, of which {timesteps} cannot be taken"
+        )
+    return replace(spec, sigmas=distilled_sigmas(spec.sigmas, timesteps), timestep_stride=len(spec.sigmas) // timesteps)
 
 
 def _kind(prediction: PredictionType) -> str:

@@ -115,7 +115,7 @@ def random_checkpoint(
             weights[prefix + name] = _random(name, weight, generator).to(getattr(torch, dtype))
     path = Path(path)
     if layout == "diffusers":
-        return _write_folder(path, weights, recipe, unet_layers, len(vae_widths), text_layers, prediction, zero_snr)
+        return _write_folder(path, weights, recipe, text_layers, prediction, zero_snr)
     for prefix, _, open_clip in recipe.towers:
         if open_clip:
             weights |= _as_open_clip(prefix, weights)
@@ -187,7 +187,7 @@ def _as_open_clip(prefix: str, weights: dict[str, torch.Tensor]) -> dict[str, to
     """Takes a tower's weights out, and gives them back in OpenCLIP's layout."""
     import torch
 
-    from sdkit.models.foreign_names import open_clip_name
+    from sdkit.models.renaming import open_clip_name
 
     fused: dict[str, list[torch.Tensor]] = {}
     for key in [key for key in weights if key.startswith(prefix)]:
@@ -203,22 +203,21 @@ def _write_folder(
     path: Path,
     weights: Mapping[str, torch.Tensor],
     recipe: _Recipe,
-    layers: int,
-    levels: int,
     text_layers: int,
     prediction: str,
     zero_snr: bool,
 ) -> Path:
-    from sdkit.models.foreign_names import diffusers_unet_name, diffusers_vae_name
+    from sdkit.models.diffusers_names import unet_names_for_diffusers, vae_names_for_diffusers
 
-    unet, vae = "model.diffusion_model.", "first_stage_model."
-    parts: dict[str, dict[str, torch.Tensor]] = {"unet": {}, "vae": {}}
-    for key, weight in weights.items():
-        if key.startswith(unet):
-            parts["unet"][diffusers_unet_name(key.removeprefix(unet), layers)] = weight
-        elif key.startswith(vae):
-            name = diffusers_vae_name(key.removeprefix(vae), levels)
-            parts["vae"][name] = weight.flatten(1) if ".attentions." in name and weight.ndim > 1 else weight
+    unet, vae = (
+        {key.removeprefix(prefix): weight for key, weight in weights.items() if key.startswith(prefix)}
+        for prefix in ("model.diffusion_model.", "first_stage_model.")
+    )
+    vae = {n: w.flatten(1) if ".attn_1." in n and w.ndim > 1 else w for n, w in vae.items()}
+    parts = {
+        "unet": {theirs: unet[ours] for ours, theirs in unet_names_for_diffusers(unet).items()},
+        "vae": {theirs: vae[ours] for ours, theirs in vae_names_for_diffusers(vae).items()},
+    }
     names = ("text_encoder", "text_encoder_2") if len(recipe.towers) == 2 else ("text_encoder",)
     if recipe.numbers and len(recipe.towers) == 1:
         names = ("text_encoder_2",)

@@ -37,7 +37,7 @@ from sdkit.types.events import (
     RunStarted,
     StepDone,
 )
-from sdkit.types.loras import LoraInput, LoraSpec
+from sdkit.types.loras import LoraInput, LoraOptions, LoraSpec, PromptLoras
 from sdkit.types.models import (
     Defaults,
     DiffusionModel,
@@ -103,6 +103,7 @@ __all__ = [
     "ImagesDone",
     "Latents",
     "LoraInput",
+    "LoraOptions",
     "LoraReference",
     "LoraSpec",
     "MakeNoiseSource",
@@ -116,6 +117,7 @@ __all__ = [
     "Prediction",
     "PredictionType",
     "Prompt",
+    "PromptLoras",
     "Result",
     "Run",
     "RunPlan",

@@ -67,7 +67,8 @@ class Conditioning:
     """Everything that the model is told, by branch. Each branch is, in every place, the weighted mean of the
     predictions of those of its embeddings that count there and then; where none does, it predicts 0.
 
-    `prompts`, `negative_prompts`: the texts, one per image, for the pictures' metadata; they do not change the result.
+    `prompts`, `negative_prompts`: the texts, one per image, and `prompt_syntax`, the name of what they are written in:
+    for the pictures' metadata, and for the LoRAs that they name.
     `transformed`: whether plugins changed them, so that a picture's record does not ask for that again.
     """
 
@@ -75,4 +76,5 @@ class Conditioning:
     negative: tuple[Embedding, ...]
     prompts: tuple[str, ...] = ()
     negative_prompts: tuple[str, ...] = ()
+    prompt_syntax: str = ""
     transformed: bool = False

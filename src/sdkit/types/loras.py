@@ -1,8 +1,13 @@
-"""A LoRA that a request asks for: which one, how strongly, where and when."""
+"""A LoRA that a request asks for: which one, how strongly, where and when; and which files they were that prompts name.
+
+LoRAs of `Request.loras` have their hash in `LoraSpec.sha256`. A prompt has no place for it, so that a picture's record
+has them in the options, `{"loras": {"hashes": {"detail": "0123…"}}}`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Self, cast
 
@@ -64,3 +69,20 @@ class LoraSpec(BaseModel):
 
 LoraInput = LoraSpec | str | Path | tuple[str | Path, float] | tuple[str | Path, float, float] | Mapping[str, object]
 """What stands for a LoRA in a request."""
+
+
+class LoraOptions(BaseModel):
+    """Options of the namespace `loras`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    hashes: dict[str, Annotated[str, Field(pattern=r"^[0-9a-fA-F]{6,64}$")]] = Field(default_factory=dict)
+    """SHA-256, or the beginning of it, of the LoRAs that the prompts name, by name: a file that is missing is found by
+    it, and one that is another is told."""
+
+
+@dataclass
+class PromptLoras:
+    """In a run's stash: the SHA-256 of the LoRAs that its prompts name, by name."""
+
+    hashes: dict[str, str] = field(default_factory=dict[str, str])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -35,19 +35,24 @@ class Defaults:
 class ModelSpec:
     """What the pipeline must know of a model.
 
-    `sigmas`: noise std at each training timestep, ascending. `latent_factor`: pixels per latent along a side; widths
-    and heights must be multiples of it. `input_channels`: of the noise predictor; more than `latent_channels` where it
-    sees a mask or another picture, too (inpainting: 9, instruct-pix2pix: 8). `has_image_tower`: whether it can compare
-    texts with pictures.
+    `sigmas`: noise std at each training timestep, ascending; of a distilled model, at each of the few that it knows,
+    which are the last of every `timestep_stride`. `latent_factor`: pixels per latent along a side; widths and heights
+    must be multiples of it. `latent_scale`: what latents were multiplied by after the VAE's encoder, for unit variance.
+    `input_channels`: of the noise predictor; more than `latent_channels` where it sees a mask or another picture, too
+    (inpainting: 9, instruct-pix2pix: 8). `finishes_only`: it was trained on the last part of the way, and goes on from
+    another model's latents (SDXL's refiner). `has_image_tower`: whether it can compare texts with pictures.
     """
 
     family: str
     prediction: PredictionType
-    sigmas: tuple[float, ...]
+    sigmas: tuple[float, ...] = field(repr=False)
     defaults: Defaults
     latent_channels: int = 4
     input_channels: int = 4
+    finishes_only: bool = False
     latent_factor: int = 8
+    latent_scale: float = 1.0
+    timestep_stride: int = 1
     has_image_tower: bool = False
 
 
@@ -71,7 +76,8 @@ class DiffusionModel(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights file, hex; computed once, "" where the weights came from no file."""
+        """SHA-256 of the weights file, hex; computed once. Of several files, that of their hashes; "" where the weights
+        came from no file."""
         ...
 
     def tokenize(self, prompt: Prompt) -> tuple[TokenChunk, ...]:

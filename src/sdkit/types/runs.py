@@ -161,7 +161,8 @@ class Latents:
     """Sampled latents, `[B, C, H/f, W/f]`, scaled to about unit variance, with the seed of each row.
 
     `run`: the run that made them, so that `pipe.decode(latents)` knows their pictures' request and prompts; None for
-    latents that come from elsewhere.
+    latents that come from elsewhere. When the run is over, its `model` has only the facts and no weights, so that
+    latents that are kept do not keep a model.
     """
 
     tensor: torch.Tensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from pathlib import Path
 
@@ -163,3 +165,27 @@ def test_ten_thousand_files_are_quick(tmp_path: Path) -> None:
     assert found.find("loras", "lora09999").parent.name == "folder9900"
     took = time.process_time() - started
     assert took < 5, "a fraction of a second anywhere; a quadratic search would take minutes"
+
+
+def test_names_that_cannot_be_shown_are_left_out(models: Path) -> None:
+    folder = models / "checkpoints"
+    try:
+        put(folder / "new\nline.safetensors", Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.safetensors")))
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    assert [file.name for file in library(models).list("checkpoints")] == ["dreams", "sdxl/portraits"]
+
+
+def test_links_that_lead_nowhere_addresses_and_endless_names_are_said_to_be_so(models: Path) -> None:
+    link, circle = models / "gone.safetensors", models / "circle.safetensors"
+    link.symlink_to("nowhere")
+    circle.symlink_to(circle)
+    found = library(models)
+    for path, target in ((link, "nowhere"), (circle, str(circle))):
+        with pytest.raises(ModelNotFoundError, match=re.escape(f"{path} is a link to {target}, where no file is")):
+            found.find("checkpoints", str(path))
+    with pytest.raises(ModelNotFoundError, match=r"sdkit downloads nothing: fetch the file, and give its path"):
+        found.find("checkpoints", "https://huggingface.co/somebody/model")
+    with pytest.raises(ModelNotFoundError) as caught:
+        found.find("checkpoints", "x" * 10_000)
+    assert len(str(caught.value)) < 1000

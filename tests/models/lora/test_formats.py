@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sdkit.errors import CheckpointError
 from sdkit.models import open_checkpoint
 from sdkit.models.lora import LoraFormat, MatchedLora, WeightNames, match_lora, read_lora
 from sdkit.models.lora.formats.diffusers_old import diffusers_old
@@ -114,6 +115,36 @@ CASES: dict[str, tuple[str, str, str]] = {
         "text_encoder_2.text_model.encoder.layers.1.mlp.fc2",
         "text_encoder_2.text_model.encoder.layers.1.mlp.fc2.weight",
     ),
+    "OneTrainer of late, first text": (
+        "sdxl",
+        "clip_l.text_model.encoder.layers.0.self_attn.out_proj",
+        "text_encoder.text_model.encoder.layers.0.self_attn.out_proj.weight",
+    ),
+    "OneTrainer of late, second text": (
+        "sdxl",
+        "clip_g.text_projection",
+        "text_encoder_2.text_projection.weight",
+    ),
+    "OneTrainer of late, U-Net": (
+        "sdxl",
+        "unet.output_blocks.0.1.transformer_blocks.0.attn2.to_k",
+        "unet.output_blocks.0.1.transformer_blocks.0.attn2.to_k.weight",
+    ),
+    "ComfyUI's own": (
+        "sdxl",
+        "diffusion_model.middle_block.1.proj_in",
+        "unet.middle_block.1.proj_in.weight",
+    ),
+    "ComfyUI's own, text": (
+        "sdxl",
+        "text_encoders.clip_g.transformer.text_model.encoder.layers.1.self_attn.v_proj",
+        "text_encoder_2.text_model.encoder.layers.1.self_attn.v_proj.weight",
+    ),
+    "LyCORIS, wrapped": (
+        "sd1",
+        "lycoris_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_v",
+        "unet.middle_block.1.transformer_blocks.0.attn1.to_v.weight",
+    ),
     "LCM, time": ("sd1", "lora_unet_time_embedding_linear_1", "unet.time_embed.0.weight"),
     "LCM, residual": ("sd1", "lora_unet_mid_block_resnets_1_time_emb_proj", "unet.middle_block.2.emb_layers.1.weight"),
     "Lightning, summary": ("sdxl", "lora_unet_label_emb_0_2", "unet.label_emb.0.2.weight"),
@@ -139,6 +170,35 @@ def test_kohya_without_alpha_has_the_scale_1(
     up, down = pair(4, *shapes["sd1"][name])
     path = save(tmp_path / "l.safetensors", {f"{module}.lora_up.weight": up, f"{module}.lora_down.weight": down})
     same(delta(matched(path, shapes["sd1"]), name, shapes["sd1"]), up @ down)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_alpha_counts_whatever_it_is(
+    alpha: float, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path
+) -> None:
+    _, module, name = CASES["kohya, text"]
+    up, down = pair(4, *shapes["sd1"][name])
+    tensors = {
+        f"{module}.lora_up.weight": up,
+        f"{module}.lora_down.weight": down,
+        f"{module}.alpha": torch.tensor([alpha]),
+    }
+    match = matched(save(tmp_path / "l.safetensors", tensors), shapes["sd1"])
+    same(delta(match, name, shapes["sd1"]), alpha / 4 * (up @ down))
+
+
+def test_an_alpha_of_several_numbers_is_refused(tmp_path: Path) -> None:
+    _, module, _ = CASES["kohya, text"]
+    tensors = {
+        f"{module}.lora_up.weight": randn(4, 2),
+        f"{module}.lora_down.weight": randn(2, 4),
+        f"{module}.alpha": torch.ones(2),
+    }
+    with pytest.raises(
+        CheckpointError, match=r"a LoRA's alpha is one number, and here it has the shape \[2\]"
+    ) as caught:
+        read_lora(open_checkpoint(save(tmp_path / "l.safetensors", tensors)), "", FORMATS)
+    assert "by the LoRA format 'kohya' over" in caught.value.__notes__[0]
 
 
 CONVOLUTIONS = {
@@ -204,6 +264,29 @@ def test_dora(axis: int, strength: float, shapes: Mapping[str, Mapping[str, tupl
     same(delta(match, name, shapes["sd1"], strength), strength * (new - weight))
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_dora_of_a_convolution(axis: int, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path) -> None:
+    """As LyCORIS and OneTrainer write it, with the norm over all places but those of the axis."""
+    module = "lora_unet_down_blocks_1_resnets_0_conv1"
+    name = "unet.input_blocks.3.0.in_layers.2.weight"
+    weights = shapes["sd1"]
+    outputs, inputs, *kernel = weights[name]
+    assert outputs != inputs
+    up, down = pair(4, outputs, inputs * 9)
+    sides = (outputs, 1, 1, 1) if axis == 0 else (1, inputs, 1, 1)
+    magnitude = randn(*sides, seed=5).abs().half().float()
+    tensors = {
+        f"{module}.lora_up.weight": up[..., None, None],
+        f"{module}.lora_down.weight": down.view(4, inputs, *kernel),
+        f"{module}.dora_scale": magnitude,
+    }
+    match = matched(save(tmp_path / "lora.safetensors", tensors), weights)
+    weight = randn(*weights[name], seed=99)
+    moved = weight + (up @ down).view(weight.shape)
+    norm = moved.flatten(1).norm(dim=1) if axis == 0 else moved.transpose(0, 1).flatten(1).norm(dim=1)
+    same(delta(match, name, weights), magnitude * moved / norm.view(sides) - weight)
+
+
 PEFT_MODULES = {
     "unet.up_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0": (
         "unet.output_blocks.1.1.transformer_blocks.0.attn1.to_out.0.weight"
@@ -257,6 +340,48 @@ def test_peft_has_alpha_in_its_metadata(
     tensors = {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}
     path = save(tmp_path / "lora.safetensors", tensors, {"lora_adapter_metadata": json.dumps(fields)})
     same(delta(matched(path, weights), name, weights), scale * (up @ down))
+
+
+def test_peft_of_one_text_encoder_goes_where_it_fits(
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path
+) -> None:
+    """A text encoder saved alone does not say which of the two it is; its widths do."""
+    module = "base_model.model.text_model.encoder.layers.0.mlp.fc1"
+    weights = shapes["sdxl"]
+    for network in ("text_encoder", "text_encoder_2"):
+        name = f"{network}.text_model.encoder.layers.0.mlp.fc1.weight"
+        up, down = pair(4, *weights[name])
+        path = save(tmp_path / "lora.safetensors", {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up})
+        assert list(matched(path, weights).targets) == [name]
+
+
+@pytest.mark.parametrize("adapter", ["", ".default"])
+def test_peft_with_biases(adapter: str, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path) -> None:
+    """PEFT's `lora_bias`: the second factor has a bias, which is scaled like the rest."""
+    module, weights = "text_encoder.text_model.encoder.layers.0.mlp.fc1", shapes["sd1"]
+    up, down = pair(4, *weights[f"{module}.weight"])
+    bias = randn(len(up), seed=7).half().float()
+    tensors = {
+        f"{module}.lora_A{adapter}.weight": down,
+        f"{module}.lora_B{adapter}.weight": up,
+        f"{module}.lora_B{adapter}.bias": bias,
+    }
+    fields = json.dumps({"text_encoder.lora_alpha": 8})
+    match = matched(save(tmp_path / "l.safetensors", tensors, {"lora_adapter_metadata": fields}), weights)
+    same(delta(match, f"{module}.weight", weights, 0.5), up @ down)
+    same(delta(match, f"{module}.bias", weights, 0.5), bias)
+
+
+def test_peft_says_alpha_in_a_file_beside(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path) -> None:
+    module, weights = "base_model.model.text_model.encoder.layers.0.mlp.fc1", shapes["sd1"]
+    name = "text_encoder.text_model.encoder.layers.0.mlp.fc1.weight"
+    up, down = pair(4, *weights[name])
+    tensors = {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}
+    path = save(tmp_path / "adapter_model.safetensors", tensors)
+    same(delta(matched(path, weights), name, weights), up @ down)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 12}), "utf-8")
+    same(delta(matched(path, weights), name, weights), 3 * (up @ down))
+    same(delta(matched(path.rename(tmp_path / "other.safetensors"), weights), name, weights), up @ down)
 
 
 def test_peft_dora(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path) -> None:
@@ -321,6 +446,16 @@ def test_whole_differences_of_weights_biases_and_norms(
     assert set(match.targets) == set(names.values())
     for key, name in names.items():
         same(delta(match, name, weights, 0.5), 0.5 * tensors[key])
+
+
+def test_weights_to_take_instead(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], tmp_path: Path) -> None:
+    weights, name = shapes["sd1"], "unet.middle_block.1.norm.weight"
+    new = randn(*weights[name]).half().float()
+    match = matched(save(tmp_path / "l.safetensors", {"diffusion_model.middle_block.1.norm.set_weight": new}), weights)
+    (change,) = match.targets[name]
+    weight = randn(*weights[name], seed=99)
+    assert torch.equal(change.apply(weight.clone(), 1.0), new)
+    same(change.apply(weight.clone(), 0.25), 0.75 * weight + 0.25 * new)
 
 
 def test_textual_inversions_inside_are_passed_over(

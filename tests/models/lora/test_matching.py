@@ -95,6 +95,18 @@ def test_a_file_that_is_no_lora(path: Path) -> None:
         check_match(matched(path, {"model.weight": randn(2, 2)}), "sd1", strict=False)
 
 
+@pytest.mark.parametrize("key", ["hada_w1_a", "lokr_w2", "oft_blocks", "oft_R.weight", "on_input", "b2.weight"])
+def test_formats_of_the_plugin_are_told(path: Path, key: str) -> None:
+    tensors = pair(f"lora_unet_{TO_K}", 64, 768) | {f"lora_unet_mid_block_resnets_0_conv1.{key}": randn(2, 2)}
+    with pytest.raises(LoraKeyError, match=r"1 of 3 keys .* LyCORIS's: `pip install sdkit-lycoris` brings it"):
+        check_match(matched(path, tensors), "sd1", strict=True)
+
+
+def test_another_kind_of_file_is_told(path: Path) -> None:
+    with pytest.raises(LoraKeyError, match=r"The file looks like a textual inversion"):
+        check_match(matched(path, {"emb_params": randn(2, 768)}), "sd1", strict=False)
+
+
 @pytest.mark.parametrize("shape", [(), (4,), (0, 768), (3, 768)])
 def test_tensors_that_do_not_fit_together_match_nothing(path: Path, shape: tuple[int, ...]) -> None:
     tensors = pair(f"lora_unet_{TO_K}", 64, 768)

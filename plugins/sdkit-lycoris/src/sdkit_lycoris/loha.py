@@ -33,11 +33,8 @@ class Hadamard:
         return len(shape) > 1 and all(_outputs(half) == shape[0] and _count(half) == count for half in self._halves)
 
     def apply(self, weight: Tensor, strength: float) -> Tensor:
-        return weight.add_(self.delta(tuple(weight.shape), weight.device), alpha=strength)
-
-    def delta(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        first, second = (_whole(half, device) for half in self._halves)
-        return (first * second * self.scale).reshape(shape)
+        first, second = (_whole(half, weight.device) for half in self._halves)
+        return weight.add_((first * second).reshape(weight.shape), alpha=strength * self.scale)
 
     @property
     def _halves(self) -> tuple[tuple[Tensor, Tensor, Tensor | None], ...]:

@@ -68,12 +68,9 @@ class Kronecker:
         return torch.Size(first).numel() * torch.Size(second).numel() == torch.Size(shape).numel()
 
     def apply(self, weight: Tensor, strength: float) -> Tensor:
-        return weight.add_(self.delta(tuple(weight.shape), weight.device), alpha=strength)
-
-    def delta(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        first, second = self.first.on(device), self.second.on(device)
+        first, second = self.first.on(weight.device), self.second.on(weight.device)
         first = first.view(*first.shape, *(1 for _ in second.shape[2:]))
-        return (torch.kron(first, second) * self.scale).reshape(shape)
+        return weight.add_(torch.kron(first, second).reshape(weight.shape), alpha=strength * self.scale)
 
 
 class LoKr:

@@ -31,7 +31,7 @@ def make_request(given: Mapping[str, object], record: GenerationRecord | None) -
     fields: dict[str, object] = dict(record.request_fields())
     if "init_image" in given and "denoise" in record.request:
         fields["denoise"] = record.request["denoise"]
-    for name in ("model", "output"):
+    for name in ("model", "model_sha256", "output"):
         fields.pop(name, None)
     if "seed" in given or "count" in given:
         fields.pop("seeds", None)

@@ -19,7 +19,7 @@ from sdkit.builtin.commands.job import Wishes
 from sdkit.builtin.commands.models import find_model
 from sdkit.builtin.commands.outputs import Target
 from sdkit.builtin.commands.repeating import model_of
-from sdkit.builtin.commands.running import make_pictures, record_of
+from sdkit.builtin.commands.running import Wanted, make_pictures, record_of
 from sdkit.errors import RequestError
 from sdkit.request import OutputOptions, Request
 
@@ -124,10 +124,34 @@ def generate(
         typer.Option(
             "--model",
             "-m",
-            help="Checkpoint file, or a name that `sdkit models` lists; the model in the box if left out.",
+            help="Checkpoint file, diffusers folder, or a name or hash that `sdkit models` lists; the model in the box "
+            "if left out.",
             metavar="FILE|NAME",
             rich_help_panel=_MODEL,
         ),
+    ] = None,
+    unet: Annotated[
+        str | None,
+        typer.Option(help="File of another U-Net for the model.", metavar="FILE|NAME", rich_help_panel=_MODEL),
+    ] = None,
+    vae: Annotated[
+        str | None,
+        typer.Option(help="File of another VAE for the model.", metavar="FILE|NAME", rich_help_panel=_MODEL),
+    ] = None,
+    text_encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="File of another text encoder for the model; SDXL has two, in any order. Repeatable.",
+            metavar="FILE|NAME",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Which weights of a diffusers folder to load: fp16.", metavar="NAME", rich_help_panel=_MODEL),
+    ] = None,
+    model_sha256: Annotated[
+        str | None, typer.Option(help=_about("model_sha256"), metavar="HEX", rich_help_panel=_MODEL)
     ] = None,
     lora: Annotated[
         list[str] | None,
@@ -145,6 +169,9 @@ def generate(
         ),
     ] = None,
     flow_shift: Annotated[float | None, typer.Option(help=_about("flow_shift"), rich_help_panel=_MODEL)] = None,
+    distilled_timesteps: Annotated[
+        int | None, typer.Option(help=_about("distilled_timesteps"), rich_help_panel=_MODEL)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …", rich_help_panel=_MODEL)] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.", rich_help_panel=_MODEL)] = "auto",
     plugin: Annotated[
@@ -248,6 +275,8 @@ def generate(
         "prediction": prediction,
         "zero_terminal_snr": zero_terminal_snr,
         "flow_shift": flow_shift,
+        "distilled_timesteps": distilled_timesteps,
+        "model_sha256": model_sha256,
         "options": parse_plugin_options(opt) if opt else None,
         "output": {name: value for name, value in file_options.items() if value is not None},
     }
@@ -256,8 +285,15 @@ def generate(
         request,
         target,
         Wishes(grid, as_json, quiet),
-        source=str(find_model(model) or model) if model else model_of(record),
-        where=(device, dtype),
+        wanted=Wanted(
+            source=str(find_model(model) or model) if model else model_of(record),
+            unet=unet,
+            vae=vae,
+            text_encoders=tuple(text_encoder or ()),
+            variant=variant,
+            device=device,
+            dtype=dtype,
+        ),
         plugins=plugin or (),
         record=record,
     )

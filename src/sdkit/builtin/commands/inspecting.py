@@ -12,7 +12,7 @@ from sdkit.builtin.commands.bars import file_bar
 from sdkit.builtin.commands.models import find_model
 from sdkit.builtin.commands.tables import show_json, show_table
 from sdkit.images import SUFFIXES, read_record
-from sdkit.models import KINDS, HashCache, inspect_file
+from sdkit.models import KINDS, HashCache, Library, add_hashes, inspect_header
 from sdkit.plugins import load_manager
 from sdkit.settings import Settings
 
@@ -25,6 +25,9 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 def inspect(
     file: Annotated[str, typer.Argument(help="Model file or picture: a file, or a name that `sdkit models` lists.")],
+    with_hashes: Annotated[
+        bool, typer.Option("--hash/--no-hash", help="Whether to read all of the file for its hashes, at the end.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
 ) -> None:
     """Look into a file without loading it: what a model is, why, and how it was trained; how a picture was made."""
@@ -36,18 +39,21 @@ def inspect(
         else:
             _show_record(record)
         return
-    source = str(path or file)
-    manager = load_manager()
-    opened = cast("CheckpointFile | None", manager.first("load_checkpoint", source=source))
-    families = [entry.load() for entry in manager.families.values()]
-    with file_bar() as progress:
-        found = inspect_file(
-            opened or source, families, cache=HashCache(Settings.load().cache.expanduser()), progress=progress
-        )
+    settings, manager = Settings.load(), load_manager()
+    opened = cast("CheckpointFile | None", manager.first("load_checkpoint", source=str(path or file)))
+    if opened is None:
+        library = Library.of(settings)
+        raise library.missing("checkpoints", file, [each.name for kind in KINDS for each in library.list(kind)])
+    found = inspect_header(opened, [entry.load() for entry in manager.families.values()])
+    if not as_json:
+        _show(found)
+    if with_hashes:
+        with file_bar() as progress:
+            found = add_hashes(found, opened, cache=HashCache(settings.cache.expanduser()), progress=progress)
+        if not as_json:
+            _show_hashes(found)
     if as_json:
         show_json(_as_json(found))
-    else:
-        _show(found)
 
 
 def _is_picture(path: Path) -> bool:
@@ -73,9 +79,6 @@ def _show(found: Inspection) -> None:
         ("tensors", f"{found.tensors:,}"),
         ("parameters", f"{found.parameters:,}"),
         ("dtypes", ", ".join(f"{name} {count:,}" for name, count in found.dtypes.items())),
-        ("sha256", found.sha256),
-        ("AutoV2", found.auto_v2),
-        ("AutoV3", found.hashes.auto_v3 if found.hashes else ""),
     ]
     show_table("file", ("what", "value"), [row for row in rows if row[1]])
     show_table("parts", ("part", "parameters"), [(name, f"{count:,}") for name, count in found.parts.items()])
@@ -87,6 +90,15 @@ def _show(found: Inspection) -> None:
         show_table("training, as its metadata say", ("what", "value"), rows)
     if found.metadata:
         show_table("metadata", ("key", "value"), [(key, _one_line(value)) for key, value in found.metadata.items()])
+
+
+def _show_hashes(found: Inspection) -> None:
+    rows = [
+        ("sha256", found.sha256),
+        ("AutoV2", found.auto_v2),
+        ("AutoV3", found.hashes.auto_v3 if found.hashes else ""),
+    ]
+    show_table("hashes", ("what", "value"), [row for row in rows if row[1]])
 
 
 def _as_json(found: Inspection) -> dict[str, object]:
@@ -103,8 +115,8 @@ def _as_json(found: Inspection) -> dict[str, object]:
         "parameters": found.parameters,
         "parts": dict(found.parts),
         "dtypes": dict(found.dtypes),
-        "sha256": found.sha256,
-        "auto_v2": found.auto_v2,
+        "sha256": found.sha256 or None,
+        "auto_v2": found.auto_v2 or None,
         "auto_v3": found.hashes.auto_v3 or None if found.hashes else None,
         "why": list(found.why),
         "declined": dict(found.declined),

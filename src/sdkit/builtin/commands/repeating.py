@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from sdkit.models import Library
 from sdkit.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sdkit import Pipeline
     from sdkit.builtin.commands.watching import Bar
     from sdkit.images import GenerationRecord
@@ -21,21 +23,23 @@ if TYPE_CHECKING:
 
 
 def model_of(record: GenerationRecord | None) -> str | None:
-    """What to load for a record's model, or None if it does not say: by name a file in the box or in the model folders,
-    else the file with the record's hash, whatever its name.
+    """What to load for a record's model, or None if it does not say: the file in the box or in the model folders that
+    has its hash, under whatever name; else the one that has its name.
 
-    Raises ModelNotFoundError if there is neither.
+    Files whose hash is not known are read where they have the name, and all of them where none has. Raises
+    ModelNotFoundError if there is none.
     """
     if record is None or not (record.model or record.model_sha256):
         return None
     settings = Settings.load()
     library = Library.of(settings)
     embedded = embedded_model()
+    named = library.get("checkpoints", record.model) if record.model else None
     if embedded and record.model == embedded.name:
-        return str(embedded.path)
-    found = library.get("checkpoints", record.model) if record.model else None
-    if found is None and record.model_sha256:
-        with file_bar() as progress:
+        named = embedded.path
+    with file_bar() as progress:
+        found = _same(library, record.model_sha256, named, progress) or named
+        if found is None and record.model_sha256:
             found = library.find_by_hash("checkpoints", record.model_sha256, progress)
     if found is not None:
         return str(found)
@@ -44,6 +48,18 @@ def model_of(record: GenerationRecord | None) -> str | None:
         f"the picture was made with the model {record.model!r}{digits}, which is not in {settings.models}. "
         "Say which one to use: --model FILE"
     )
+
+
+def _same(
+    library: Library, sha256: str, named: Path | None, progress: Callable[[Path, int, int], None] | None
+) -> Path | None:
+    """The file with the hash: the one that has the name, or else one whose hash is known already."""
+    if not sha256:
+        return None
+    if named is not None and named.is_file() and library.hashes.hashes(named, progress).sha256.startswith(sha256):
+        return named
+    known = library.hashes.known(file.path for file in library.list("checkpoints"))
+    return next((path for path, hashes in known.items() if hashes.sha256.startswith(sha256)), None)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdkit.builtin.commands.fields import check_names
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from sdkit.request import Request
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which model, with which parts of other files, and where it is to compute: what `Pipeline.load` is given."""
+
+    source: str | None
+    unet: str | None
+    vae: str | None
+    text_encoders: tuple[str, ...]
+    variant: str | None
+    device: str
+    dtype: str
+
+
 def record_of(like: str | None, prompt: str | None) -> GenerationRecord | None:
     """The record in the picture that `--like` names; None without one, which needs a prompt. Raises RequestError."""
     if like is None:
@@ -34,8 +48,7 @@ def make_pictures(
     target: Target,
     wishes: Wishes,
     *,
-    source: str | None,
-    where: tuple[str, str],
+    wanted: Wanted,
     plugins: Sequence[str],
     record: GenerationRecord | None,
 ) -> None:
@@ -49,6 +62,15 @@ def make_pictures(
         job.plan(len(request.image_seeds()))
         from sdkit import Pipeline
 
-        pipe = Pipeline.load(source, device=where[0], dtype=where[1], plugins=loaded)
+        pipe = Pipeline.load(
+            wanted.source,
+            unet=wanted.unet,
+            vae=wanted.vae,
+            text_encoder=wanted.text_encoders,
+            variant=wanted.variant,
+            device=wanted.device,
+            dtype=wanted.dtype,
+            plugins=loaded,
+        )
         job.notes = said_differences(record, pipe, bar)
         job.run(pipe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
@@ -99,9 +101,13 @@ class Library:
         wanted = _normal(name)
         same = [known for known in names if _last(known).lower() == _last(without_suffix(wanted)).lower()]
         where = ", ".join(map(str, self.folders(kind)))
-        start = f"there is no {noun} {name!r}, and no model of that name in {where}."
+        start = f"there is no {noun} {_quoted(name)}, and no model of that name in {where}."
         if len(same) > 1:
             return ModelNotFoundError(f"{start} Several end so: {', '.join(map(repr, same))}. Say which one")
+        if link := _dead_link(name):
+            return ModelNotFoundError(f"{start} {link}")
+        if _ADDRESS.match(name):
+            return ModelNotFoundError(f"{start} sdkit downloads nothing: fetch the file, and give its path")
         elsewhere = [KIND_INFOS[other].noun for other in KINDS if other != kind and self._by_name(other, name)]
         if elsewhere:
             return ModelNotFoundError(f"{start} There is a {elsewhere[0]} of that name, which is another kind of file")
@@ -155,6 +161,23 @@ class Library:
                     return file.path
         last = [file for file in files if wanted.lower() in (_last(file.name).lower(), file.path.name.lower())]
         return last[0].path if len(last) == 1 else None
+
+
+_ADDRESS = re.compile(r"https?://|hf://|huggingface\.co/|civitai\.com/", re.IGNORECASE)
+_LONGEST = 200
+
+
+def _quoted(name: str) -> str:
+    """A name for a message; one of thousands of letters would hide the rest of it."""
+    return repr(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…")
+
+
+def _dead_link(name: str) -> str:
+    """What is wrong with a link that leads nowhere; "" for what is none."""
+    try:
+        return f"{name} is a link to {os.readlink(name)}, where no file is" if Path(name).is_symlink() else ""  # noqa: PTH115 - as it is written
+    except (OSError, ValueError):
+        return ""
 
 
 def _normal(name: str) -> str:

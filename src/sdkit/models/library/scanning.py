@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdkit.models.checkpoint import is_text
 from sdkit.models.library.kinds import Kind
 from sdkit.models.library.trees import Folder
 
@@ -32,8 +33,8 @@ class ModelFile:
 
 
 def models_in(folder: Folder, kind: Kind) -> Iterator[ModelFile]:
-    """The models in a folder, sorted by name. Hidden and unfinished files are left out; each real folder is read once,
-    so that links in circles end."""
+    """The models in a folder, sorted by name. Hidden and unfinished files are left out, and names that cannot be shown;
+    each real folder is read once, so that links in circles end."""
     for relative, size in _walk(folder.path, "", folder.deep, set()):
         yield ModelFile(without_suffix(relative), folder.path / relative, size, kind)
 
@@ -74,7 +75,7 @@ def _walk(path: Path, below: str, deep: bool, seen: set[tuple[int, int]]) -> Ite
         yield below.removesuffix("/"), _size(path)
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or "\n" in entry.name or not is_text(entry.name):
             continue
         try:
             if is_model_name(entry.name) and entry.is_file():

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdkit.models.lora.blocks import block_factors
-    from sdkit.models.lora.changes import Addition, Change, Decomposed, Difference, LowRank
+    from sdkit.models.lora.changes import Change, Decomposed, Difference, LowRank, Replacement
     from sdkit.models.lora.layers import LoraFormat, LoraLayer, by_module, scale_of, with_magnitude
     from sdkit.models.lora.matching import LoadReport, MatchedLora, check_match, match_lora
     from sdkit.models.lora.names import WeightNames
     from sdkit.models.lora.patches import StackedLora, lora_patches
     from sdkit.models.lora.reading import LoraFile, read_lora
-    from sdkit.models.lora.specs import referenced_loras
     from sdkit.models.recent import Recent
 
 __all__ = [
-    "Addition",
     "Change",
     "Decomposed",
     "Difference",
@@ -31,6 +29,7 @@ __all__ = [
     "LowRank",
     "MatchedLora",
     "Recent",
+    "Replacement",
     "StackedLora",
     "WeightNames",
     "block_factors",
@@ -39,18 +38,17 @@ __all__ = [
     "lora_patches",
     "match_lora",
     "read_lora",
-    "referenced_loras",
     "scale_of",
     "with_magnitude",
 ]
 
 _HOMES = {
     "block_factors": "blocks",
-    "Addition": "changes",
     "Change": "changes",
     "Decomposed": "changes",
     "Difference": "changes",
     "LowRank": "changes",
+    "Replacement": "changes",
     "LoraFormat": "layers",
     "LoraLayer": "layers",
     "by_module": "layers",
@@ -65,7 +63,6 @@ _HOMES = {
     "lora_patches": "patches",
     "LoraFile": "reading",
     "read_lora": "reading",
-    "referenced_loras": "specs",
     "Recent": ".recent",
 }
 

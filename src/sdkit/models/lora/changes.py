@@ -1,6 +1,7 @@
 """What a LoRA does to one weight. All computing is in float32.
 
-LoRA (arXiv:2106.09685): W' = W + s·(α/r)·B·A. DoRA (arXiv:2402.09353): W' = m·(W + ΔW)/‖W + ΔW‖.
+LoRA (arXiv:2106.09685): W' = W + s·(α/r)·B·A. DoRA (arXiv:2402.09353): W' = m·V/‖V‖, where V is what another change
+makes of W.
 """
 
 from __future__ import annotations
@@ -27,14 +28,6 @@ class Change(Protocol):
         ...
 
 
-class Addition(Change, Protocol):
-    """A change that adds something which does not depend on the weight."""
-
-    def delta(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """What is added at strength 1, float32."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class LowRank:
     """LoRA: `scale`·up·down, added. `up`: `[out, r]`; `down`: `[r, in]`, or with a kernel's sides behind; with `mid`,
@@ -49,7 +42,7 @@ class LowRank:
     mid: Tensor | None = None
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        if min(self.up.ndim, self.down.ndim, 2 if self.mid is None else self.mid.ndim) < 2:
+        if min(self.up.ndim, self.down.ndim, 2 if self.mid is None else self.mid.ndim) < 2 or self.down.shape[0] == 0:
             return False
         inner = self.down.flatten(1).shape[1]
         if self.mid is not None:
@@ -63,10 +56,6 @@ class LowRank:
     def apply(self, weight: Tensor, strength: float) -> Tensor:
         up, down = self.factors(weight.device)
         return weight.flatten(1).addmm_(up, down, alpha=strength * self.scale).view(weight.shape)
-
-    def delta(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        up, down = self.factors(device)
-        return (up @ down * self.scale).view(shape)
 
     def factors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """`[out, r]` and `[r, in·kernel]`, float32; their product is the whole, but for the scale."""
@@ -87,27 +76,37 @@ class Difference:
         return self.diff.ndim > 0 and self.diff.shape[0] == shape[0] and self.diff.numel() == _count(shape)
 
     def apply(self, weight: Tensor, strength: float) -> Tensor:
-        return weight.add_(self.delta(tuple(weight.shape), weight.device), alpha=strength)
+        return weight.add_(self.diff.to(weight.device, torch.float32).view(weight.shape), alpha=strength)
 
-    def delta(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        return self.diff.to(device, torch.float32).view(shape)
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """Another weight instead. Between strength 0 and 1 the weight moves on a straight line."""
+
+    new: Tensor
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return tuple(self.new.shape) == shape
+
+    def apply(self, weight: Tensor, strength: float) -> Tensor:
+        return weight.lerp_(self.new.to(weight.device, torch.float32), strength)
 
 
 @dataclass(frozen=True, eq=False)
 class Decomposed:
-    """DoRA: another addition's direction, with a learnt magnitude for each row (`[out]`, `[out, 1, …]`) or each column
-    (`[1, in, …]`) of the weight. Between strength 0 and 1 the weight moves on a straight line."""
+    """DoRA: the direction that another change gives a weight, with a learnt magnitude for each row (`[out]`,
+    `[out, 1, …]`) or each column (`[1, in, …]`). Between strength 0 and 1 the weight moves on a straight line."""
 
-    addition: Addition
+    change: Change
     magnitude: Tensor
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) > 1 and self.addition.fits(shape) and self._axis(shape) is not None
+        return len(shape) > 1 and self.change.fits(shape) and self._axis(shape) is not None
 
     def apply(self, weight: Tensor, strength: float) -> Tensor:
         axis = self._axis(tuple(weight.shape))
         assert axis is not None, "only applied where it fits"
-        direction = weight + self.addition.delta(tuple(weight.shape), weight.device)
+        direction = self.change.apply(weight.clone(), 1.0)
         others = [place for place in range(weight.ndim) if place != axis]
         norm = direction.square().sum(others, keepdim=True).sqrt() + EPSILON
         magnitude = self.magnitude.to(weight.device, torch.float32).view(norm.shape)

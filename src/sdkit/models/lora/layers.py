@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from sdkit.errors import CheckpointError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdkit.models.lora.changes import Addition, Change
+    from sdkit.models.lora.changes import Change
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,22 @@ def by_module(keys: Iterable[str], suffixes: Sequence[str]) -> dict[str, dict[st
 
 
 def scale_of(alpha: Tensor | None, down: Tensor) -> float:
-    """alpha/rank, where `down` is the factor that has the rank first; 1 without alpha."""
-    if alpha is None or alpha.numel() != 1 or down.ndim == 0:
+    """alpha/rank, where `down` is the factor that has the rank first; 1 without alpha.
+
+    Raises CheckpointError where alpha is not one number.
+    """
+    if alpha is None or down.ndim == 0:
         return 1.0
+    if alpha.numel() != 1:
+        raise CheckpointError(
+            f"a LoRA's alpha is one number, and here it has the shape {list(alpha.shape)}; the file is damaged, or no "
+            "LoRA"
+        )
     return float(alpha) / max(1, down.shape[0])
 
 
-def with_magnitude(addition: Addition, magnitude: Tensor | None) -> Change:
-    """The addition, as DoRA if there is a magnitude."""
+def with_magnitude(change: Change, magnitude: Tensor | None) -> Change:
+    """The change, as DoRA if there is a magnitude."""
     from sdkit.models.lora.changes import Decomposed
 
-    return addition if magnitude is None else Decomposed(addition, magnitude)
+    return change if magnitude is None else Decomposed(change, magnitude)

@@ -24,6 +24,8 @@ _OTHERS = (
     ("lora_transformer_", "a transformer model, such as SD3 or FLUX"),
     ("lora_prior_", "Stable Cascade"),
 )
+_BY_PLUGIN = re.compile(r"\.(?:hada_|lokr_|oft_|on_input$|[ab][12]\.weight$)")
+"""Formats that the package sdkit-lycoris brings."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,18 @@ def match_lora(lora: LoraFile, names: WeightNames) -> MatchedLora:
     missing: list[str] = []
     misshapen = ""
     for layer in lora.layers:
-        target = names.find(layer.module, layer.parameter)
+        found = names.find(layer.module, layer.parameter)
         missing += layer.missing
-        if target is not None and layer.change is not None and layer.change.fits(target.shape):
-            targets.setdefault(target.name, []).append(layer.change)
+        change = layer.change
+        target = next((each for each in found if change is not None and change.fits(each.shape)), None)
+        if target is not None and change is not None:
+            targets.setdefault(target.name, []).append(change)
             matched += layer.keys
             continue
         unused += layer.keys
-        if target is not None and layer.change is not None and not misshapen:
+        if found and change is not None and not misshapen:
             shapes = " and ".join(f"{key} {list(lora.shapes[key])}" for key in sorted(layer.keys)[-2:])
-            misshapen = f"{shapes} do not fit {target.name}, {list(target.shape)}"
+            misshapen = f"{shapes} do not fit {found[0].name}, {list(found[0].shape)}"
     report = LoadReport(tuple(matched), tuple(unused), tuple(missing))
     return MatchedLora(lora, {name: tuple(changes) for name, changes in targets.items()}, report, misshapen)
 
@@ -79,14 +83,7 @@ def check_match(match: MatchedLora, family: str, *, strict: bool) -> tuple[str, 
     if not report.unused and not report.missing and match.targets:
         return ()
     here = FAMILIES.get(family, family)
-    made_for = _made_for(match.lora)
-    advice = "Was it trained for another family?"
-    if made_for and made_for != here:
-        advice = f"It was made for {made_for}: use a model of that kind, or a LoRA for {here}"
-    elif report.missing:
-        advice = f"It lacks {len(report.missing)} that should be beside them (first: {report.missing[0]}): get it again"
-    elif not match.lora.layers:
-        advice = "No format that is registered knows any of them. Is it a LoRA at all?"
+    advice = _advice(match, here)
     detail = f" {match.misshapen}." if match.misshapen else ""
     if not match.targets:
         message = f"none of the {count} keys in {str(path)!r} matches anything in {here}"
@@ -97,6 +94,22 @@ def check_match(match: MatchedLora, family: str, *, strict: bool) -> tuple[str, 
         hint = "; LoraSpec(…, strict=False) uses what does match" if match.targets else ""
         raise LoraKeyError(f"{message}{hint}", report.unused)
     return (message,)
+
+
+def _advice(match: MatchedLora, here: str) -> str:
+    """What to do about keys that find no place."""
+    lora, missing = match.lora, match.report.missing
+    made_for = _made_for(lora)
+    if made_for and made_for != here:
+        return f"It was made for {made_for}: use a model of that kind, or a LoRA for {here}"
+    if any(_BY_PLUGIN.search(key) for key in lora.unknown):
+        return "Some are in a format of LyCORIS's: `pip install sdkit-lycoris` brings it"
+    if missing:
+        return f"It lacks {len(missing)} that should be beside them (first: {missing[0]}): get it again"
+    if not lora.layers:
+        looks = f"The file looks like {lora.looks_like}" if lora.looks_like else "Is it a LoRA at all?"
+        return f"No format that is registered knows any of them. {looks}"
+    return "It was made for another model, or is damaged" if match.misshapen else "Was it trained for another family?"
 
 
 def _made_for(lora: LoraFile) -> str:

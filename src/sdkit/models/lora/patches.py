@@ -37,8 +37,7 @@ class StackedLora:
     @property
     def key(self) -> tuple[object, ...]:
         """What it does, for comparing."""
-        lora = self.match.lora
-        return lora.sha256, lora.formats, len(self.match.targets), self.strength, self.text_strength, self.blocks
+        return *self.match.lora.key, len(self.match.targets), self.strength, self.text_strength, self.blocks
 
 
 def lora_patches(stack: Sequence[StackedLora]) -> tuple[Patch, ...]:

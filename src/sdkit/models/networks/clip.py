@@ -12,7 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdkit.models.architecture import ClipImageArchitecture, ClipTextArchitecture, TransformerArchitecture
-from sdkit.models.networks.layers import Conv2d, LayerNorm, Linear
+from sdkit.models.networks.layers import Conv2d, LayerNorm
+from sdkit.models.networks.layers import Linear as PlainLinear
+
+SUMMED_AT_ONCE = 192
+"""Products that `Linear` adds up before it begins another sum."""
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
@@ -21,8 +25,32 @@ def _table(rows: int, width: int) -> nn.Embedding:
     return nn.Embedding.from_pretrained(torch.empty(rows, width))  # pyright: ignore[reportUnknownMemberType] - torch's
 
 
+class Linear(PlainLinear):
+    """A linear layer that adds up as other programs' figures were added up: `[…, I]` → `[…, O]`.
+
+    How many products a matrix product adds up before it begins another sum is the kernel's matter: 192 for those of
+    processors with AVX2, more with AVX-512. Over the layers of a tower that moves features by 3e-5. So on a CPU the
+    sums are cut here, which also rounds less, for a tenth to a quarter more time; elsewhere it is the plain layer.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        if input.device.type != "cpu" or input.dtype != torch.float32:
+            return super().forward(input)
+        rows = input.reshape(-1, self.in_features)
+        sums = torch.zeros(()) if self.bias is None else self.bias  # pyright: ignore[reportUnnecessaryComparison] - torch's stubs forget None
+        sums = sums.expand(len(rows), self.out_features).clone()
+        for start in range(0, self.in_features, SUMMED_AT_ONCE):
+            some = slice(start, start + SUMMED_AT_ONCE)
+            sums.addmm_(rows[:, some], self.weight[:, some].T)
+        return sums.view(*input.shape[:-1], self.out_features)
+
+
 class SelfAttention(nn.Module):
-    """Multi-head attention among the tokens, `[B, T, C]`."""
+    """Multi-head attention among the tokens, `[B, T, C]`.
+
+    Scores are whole and softmax is torch's: for so few tokens that is as fast as a fused kernel, and rounds as other
+    programs do.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -36,8 +64,11 @@ class SelfAttention(nn.Module):
         query, key, value = (
             each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in (self.q_proj, self.k_proj, self.v_proj)
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
+            scores = scores.masked_fill(later, -torch.inf)
+        return self.out_proj((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):

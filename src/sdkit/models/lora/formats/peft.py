@@ -1,8 +1,9 @@
 """PEFT's format, and diffusers' since it uses PEFT.
 
-`X.lora_A.weight` and `X.lora_B.weight`, perhaps with an adapter's name before `weight`; `X.lora_magnitude_vector` for
-DoRA. X is `unet.…`, `text_encoder.…`, `base_model.model.…`, or a U-Net's module without any prefix, as
-`unet.save_lora_adapter` writes it. alpha and rank are in the metadata, if anywhere: `lora_adapter_metadata`, as JSON.
+`X.lora_A.weight` and `X.lora_B.weight`, perhaps with an adapter's name before `weight`; `X.lora_B.bias` with PEFT's
+`lora_bias`; `X.lora_magnitude_vector` for DoRA. X is `unet.…`, `text_encoder.…`, `base_model.model.…`, or a U-Net's
+module without any prefix, as `unet.save_lora_adapter` writes it. alpha is in the metadata, if anywhere, as JSON:
+`lora_adapter_metadata`, which stands for an `adapter_config.json` beside the file, too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import cast
 
 from torch import Tensor
 
-from sdkit.models.lora.changes import LowRank
+from sdkit.models.lora.changes import Difference, LowRank
 from sdkit.models.lora.layers import LoraLayer, scale_of, with_magnitude
 
 _KEY = re.compile(
-    r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(?:\.(?P<adapter>[^.]+))??(?:\.weight)?"
+    r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(?:\.[^.]+)??(?P<leaf>\.weight|\.bias)?"
 )
-_A, _B, _MAGNITUDE, _ALPHA = "lora_A", "lora_B", "lora_magnitude_vector", ".alpha"
+_A, _B, _MAGNITUDE, _ALPHA, _BIAS = "lora_A", "lora_B", "lora_magnitude_vector", ".alpha", "lora_B.bias"
 
 
 class Peft:
@@ -32,31 +33,37 @@ class Peft:
         return any(_KEY.fullmatch(key) for key in keys)
 
     def convert(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Sequence[LoraLayer]:
-        """A layer per X."""
+        """A layer per X, and one more for its bias."""
         modules: dict[str, dict[str, str]] = {}
         for key in tensors:
             found = _KEY.fullmatch(key)
             if found is not None:
-                modules.setdefault(found["module"], {})[found["part"]] = key
+                part = found["part"] + (".bias" if found["leaf"] == ".bias" else "")
+                modules.setdefault(found["module"], {})[part] = key
         alphas = _Alphas(metadata)
-        return [_layer(module, keys, tensors, alphas) for module, keys in modules.items()]
+        return [layer for module, keys in modules.items() for layer in _layers(module, keys, tensors, alphas)]
 
 
 peft = Peft()
 """`register("peft", "sdkit.models.lora.formats.peft:peft")`."""
 
 
-def _layer(module: str, keys: dict[str, str], tensors: Mapping[str, Tensor], alphas: _Alphas) -> LoraLayer:
+def _layers(module: str, keys: dict[str, str], tensors: Mapping[str, Tensor], alphas: _Alphas) -> tuple[LoraLayer, ...]:
+    bias = keys.pop(_BIAS, None)
     missing = tuple(f"{module}.{part}.weight" for part in (_A, _B) if part not in keys)
     if missing:
-        return LoraLayer(module, tuple(keys.values()), None, missing=missing)
+        left = (*keys.values(), *([bias] if bias else []))
+        return (LoraLayer(module, left, None, missing=missing),)
     down, up = tensors[keys[_A]], tensors[keys[_B]]
     scale = alphas.scale(module, down)
     if module + _ALPHA in tensors:
         keys = {**keys, _ALPHA: module + _ALPHA}
         scale = scale_of(tensors[keys[_ALPHA]], down)
     magnitude = tensors[keys[_MAGNITUDE]].flatten() if _MAGNITUDE in keys else None
-    return LoraLayer(module, tuple(keys.values()), with_magnitude(LowRank(up, down, scale), magnitude))
+    layer = LoraLayer(module, tuple(keys.values()), with_magnitude(LowRank(up, down, scale), magnitude))
+    if bias is None:
+        return (layer,)
+    return layer, LoraLayer(module, (bias,), Difference(tensors[bias].float() * scale), "bias")
 
 
 class _Alphas:
