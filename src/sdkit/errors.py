@@ -18,6 +18,8 @@
     │   └── HookResultError     a hook of it returned something else than it promised
     ├── SamplingError           numbers went wrong while sampling
     │   └── NonFiniteError      NaN or infinity; says at which step and sigma
+    ├── GraphError              a graph cannot be built, read or run as it is; lists every fault
+    ├── NodeError               a node of a graph failed while it ran
     ├── ImageError              a picture cannot be read, written or used
     │   ├── ImageExistsError    the output file is already there                 (also a FileExistsError)
     │   └── MetadataError       a picture holds no usable record of how it was made
@@ -32,9 +34,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 MOST_NAMES = 20
 """So many names a message lists, where none is near the one that was given."""
+
+MOST_FAULTS = 50
+"""So many faults of a graph a message lists; the error's `faults` has them all."""
 
 
 class SdkitError(Exception):
@@ -227,6 +233,73 @@ class NonFiniteError(SamplingError):
     def __init__(self, message: str, *, step: int | None = None, sigma: float | None = None) -> None:
         self.step = step
         self.sigma = sigma
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a graph.
+
+    `node`: the node's id; "" where it is the graph as a whole. `type`: the name of its type. `input`: the input's name,
+    "" where it is the node as a whole. `message`: what is wrong. `expected`, `got`, `hint`: the same in parts, for
+    programs that show them elsewhere; "" where there is nothing to say.
+    """
+
+    node: str
+    input: str
+    message: str
+    type: str = ""
+    expected: str = ""
+    got: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"node {self.node}" + (f" ({self.type})" if self.type else "") if self.node else "graph"
+        return f"{place}: {self.message}"
+
+
+class GraphError(SdkitError):
+    """A graph cannot be built, read or run as it is. `faults` are all that is wrong with it, as far as it was checked.
+
+    Caught by: whoever takes graphs and workflows from users.
+
+    What to do: mend what the lines of the message name; nothing was run.
+    """
+
+    def __init__(self, message: str, faults: Iterable[Fault] = ()) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, faults: Iterable[Fault]) -> GraphError:
+        """The error for these faults, one line each."""
+        listed = tuple(faults)
+        count = "one fault" if len(listed) == 1 else f"{len(listed)} faults"
+        lines = [f"  {fault}" for fault in listed[:MOST_FAULTS]]
+        if len(listed) > MOST_FAULTS:
+            lines.append(f"  … and {len(listed) - MOST_FAULTS} more")
+        return cls("\n".join([f"the graph cannot run, it has {count}:", *lines]), listed)
+
+
+class NodeError(SdkitError):
+    """A node of a graph failed while it ran. The original error is the cause (`__cause__`).
+
+    `node` is the node's id, `node_type` the name of its type, `inputs` a line that says what it was given, `result`
+    what the other nodes made.
+
+    Caught by: whoever runs graphs and workflows of users.
+
+    What to do: the message names node, inputs and cause; change these inputs and run again. What other nodes have
+    finished is not computed a second time.
+    """
+
+    def __init__(
+        self, message: str, *, node: str = "", node_type: str = "", inputs: str = "", result: object = None
+    ) -> None:
+        self.node = node
+        self.node_type = node_type
+        self.inputs = inputs
+        self.result = result
         super().__init__(message)
 
 
