@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdkit.models.checkpoint import CheckpointFile, SafetensorsFile, TensorInfo, open_checkpoint
+    from sdkit.models.diffusers_names import unet_names_for_diffusers
     from sdkit.models.diffusion_family import sd1, sd2, sdxl, sdxl_refiner
     from sdkit.models.embedded import embedded_checkpoint
     from sdkit.models.families import Declined, Detection, ModelFamily, detect_family
@@ -57,6 +58,7 @@ __all__ = [
     "sd2",
     "sdxl",
     "sdxl_refiner",
+    "unet_names_for_diffusers",
 ]
 
 _HOMES = {
@@ -66,6 +68,7 @@ _HOMES = {
     "open_checkpoint": "checkpoint",
     "open_folder": "folders",
     "embedded_checkpoint": "embedded",
+    "unet_names_for_diffusers": "diffusers_names",
     "Declined": "families",
     "Detection": "families",
     "ModelFamily": "families",

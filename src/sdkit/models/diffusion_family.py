@@ -63,7 +63,8 @@ class TextEncoder:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The networks of a checkpoint; `image` is CLIP's image tower, which few files carry."""
+    """The networks of a checkpoint; `image` is CLIP's image tower, which few files carry. `absent`: "unet", "vae" or
+    "text", where a model is put together from files that lack it; what stands here then only tells sizes."""
 
     kind: Kind
     trained: Trained
@@ -71,6 +72,7 @@ class Architecture:
     vae: VaeArchitecture
     texts: tuple[TextEncoder, ...]
     image: ClipImageArchitecture | None = None
+    absent: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> ModelSpec:
@@ -142,7 +144,8 @@ class DiffusionFamily:
             raise TypeError(f"the detection is one of {detection.family!r}, not of {self.name}")
         file = canonical(file)
         if dtype == "auto":
-            dtype = own_dtype(file.infos[f"{UNET}input_blocks.0.0.weight"].dtype, device)
+            first = file.infos.get(f"{UNET}input_blocks.0.0.weight")
+            dtype = own_dtype(first.dtype if first else "F32", device)
         networks = make_networks(file, found, device, dtype)
         report_unknown_keys(file, networks.keys, detection.ignorable)
         return LatentDiffusion(file, found, networks)
@@ -158,7 +161,7 @@ def read(file: CheckpointFile, kind: Kind) -> Architecture:
     if not shapes:
         raise Unrecognised(f"no key begins with {UNET!r}")
     unet = read_unet(shapes, None if kind.linear else HEADS)
-    _check_unet(unet, kind)
+    check_unet(unet, kind)
     vae = read_vae(Shapes(file.infos, VAE))
     if unet.out_channels != vae.latent_channels:
         raise Unrecognised(f"the U-Net gives {unet.out_channels} channels, but the VAE reads {vae.latent_channels}")
@@ -170,7 +173,7 @@ def read(file: CheckpointFile, kind: Kind) -> Architecture:
         )
     if any(width % GROUPS for width in vae.widths):
         raise Unrecognised(f"VAE widths {_list(vae.widths)} do not divide into {GROUPS} groups")
-    texts = tuple(_read_text(file, encoder) for encoder in kind.encoders)
+    texts = tuple(read_text(file, encoder) for encoder in kind.encoders)
     width = sum(text.architecture.transformer.width for text in texts)
     if width != unet.context:
         raise Unrecognised(f"the text encoder gives {width} channels, but the U-Net reads {unet.context}")
@@ -182,7 +185,8 @@ def read(file: CheckpointFile, kind: Kind) -> Architecture:
     return Architecture(kind, trained, unet, vae, texts, image)
 
 
-def _check_unet(unet: UNetArchitecture, kind: Kind) -> None:
+def check_unet(unet: UNetArchitecture, kind: Kind) -> None:
+    """Raise Unrecognised for a U-Net that is none of this kind."""
     if unet.linear_projections and not kind.linear:
         raise Unrecognised("attention sits between linear layers: SD2 or SDXL")
     if kind.linear and not unet.linear_projections:
@@ -200,7 +204,8 @@ def _check_unet(unet: UNetArchitecture, kind: Kind) -> None:
         raise Unrecognised(f"U-Net widths {_list(unet.widths)} do not divide into {GROUPS} groups")
 
 
-def _read_text(file: CheckpointFile, kind: EncoderKind) -> TextEncoder:
+def read_text(file: CheckpointFile, kind: EncoderKind) -> TextEncoder:
+    """Read a text tower of a checkpoint. Raises Unrecognised."""
     tokens = "text_model.embeddings.token_embedding.weight"
     prefix = next((prefix for prefix in kind.prefixes if f"{prefix}{tokens}" in file.infos), kind.prefixes[0])
     architecture = read_clip_text(Shapes(file.infos, prefix), kind.activation, projects=kind.projects)

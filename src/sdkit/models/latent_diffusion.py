@@ -17,11 +17,12 @@ from sdkit.models.encoding import check_clip_skip, encode_chunks, pooled_feature
 from sdkit.models.encoding_cache import EncodingCache
 from sdkit.models.fingerprint import Fingerprint
 from sdkit.models.inputs import InputCache
+from sdkit.models.networks.building import lacking
 from sdkit.models.patching import MOST_BYTES, MOST_MODELS, check_targets, copied_bytes
 from sdkit.models.placement import choose_device, choose_dtype, own_dtype
 from sdkit.models.recent import Recent
 from sdkit.models.tokenizer import ClipTokenizer, plain_prompt
-from sdkit.types import Embedding, ModelSpec, Patch, Prompt, TokenChunk
+from sdkit.types import CallPatches, Embedding, ModelSpec, Patch, Prompt, TokenChunk
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -113,7 +114,7 @@ class LatentDiffusion:
 
     def tokenize(self, prompt: Prompt) -> tuple[TokenChunk, ...]:
         """The prompt in windows of 77 tokens, as the first text encoder sees it."""
-        return self._windows(prompt, self._architecture.texts[0])
+        return self._windows(prompt, self._texts[0])
 
     @torch.no_grad()
     def encode_text(self, prompt: Prompt, clip_skip: int | None = None) -> Embedding:
@@ -129,8 +130,7 @@ class LatentDiffusion:
         return self._encodings.get(said, lambda: self._encoded(prompt, skip))
 
     def _encoded(self, prompt: Prompt, skip: int) -> Embedding:
-        texts = self.networks.texts
-        widths = {text.encoder.kind.name: text.encoder.architecture.transformer.width for text in texts}
+        widths = {text.kind.name: text.architecture.transformer.width for text in self._texts}
         for warning in check_inversions(prompt, widths):
             _log.warning(warning)
         features: list[Tensor] = []
@@ -153,7 +153,7 @@ class LatentDiffusion:
         return Embedding(torch.cat([found[:, :length] for found in features], dim=-1), summary)
 
     @torch.no_grad()
-    def predict(self, x: Tensor, timestep: float, embedding: Embedding) -> Tensor:
+    def predict(self, x: Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None) -> Tensor:
         """The noise predictor's raw output at scaled input `x`, `[B, C, H/f, W/f]`, float32.
 
         Where the model reads further channels and `embedding.channels` is None, an inpainting model is shown a blank
@@ -167,7 +167,7 @@ class LatentDiffusion:
         if inputs.channels is not None:
             x = torch.cat((x, inputs.channels), dim=1)
         timesteps = torch.full((len(x),), timestep, device=self.device)
-        output = network(x, timesteps, inputs.context, inputs.summary, inputs.guidance).float()
+        output = network(x, timesteps, inputs.context, inputs.summary, inputs.guidance, patches).float()
         self._check_first("unet", unet, output)
         return output
 
@@ -255,6 +255,13 @@ class LatentDiffusion:
         made = LatentDiffusion(self._file, self._architecture, networks)
         made._fingerprint, made._tokenizer = self._fingerprint, self._tokenizer
         return made
+
+    @property
+    def _texts(self) -> tuple[TextEncoder, ...]:
+        """What is known of its text encoders. Raises ModelError if there are none."""
+        if not self._architecture.texts:
+            raise lacking("text encoder", self._file)
+        return self._architecture.texts
 
     @property
     def networks(self) -> Networks:

@@ -55,13 +55,22 @@ class ModelLoader:
     variant: str | None = None
 
     def load(
-        self, source: str | None, parts: Parts | None = None, *, device: str = "auto", dtype: str = "auto"
+        self,
+        source: str | None,
+        parts: Parts | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        whole: bool = True,
     ) -> DiffusionModel:
         """Load a model by path, name or hash, with the given parts in place of its own; without a `source`, wholly of
-        parts: all three kinds are needed then."""
+        parts: all three kinds are needed then, unless `whole` is false. What a model lacks raises ModelError when it is
+        needed."""
         from sdkit.models.placement import choose_device, choose_dtype
 
         place, wanted = choose_device(device), choose_dtype(dtype)
+        if source is None and parts and not whole:
+            return self._some(parts, place, wanted)
         file = self._assembled(parts or Parts()) if source is None else self._open("checkpoints", source)
         if source is not None and parts:
             file = self._replaced(file, parts)
@@ -92,6 +101,15 @@ class ModelLoader:
         if isinstance(model, LatentDiffusion):
             model.use_hashes(self.library.hashes)
         return model
+
+    def _some(self, parts: Parts, device: torch.device, dtype: torch.dtype | None) -> DiffusionModel:
+        from sdkit.models.fragments import assemble_some
+
+        file, detection = assemble_some(*self._opened(parts))
+        family = self.families.get(detection.family)
+        if family is None:
+            raise UnknownModelError(f"the given parts ({parts}) are of {detection.family}, which no family is for")
+        return family.load(file, detection, device=device, dtype=dtype or "auto")
 
     def _assembled(self, parts: Parts) -> CheckpointFile:
         from sdkit.models.parts import assemble

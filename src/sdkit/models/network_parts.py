@@ -10,7 +10,7 @@ import torch
 
 from sdkit.models.checkpoint import release
 from sdkit.models.kinds import UNET, VAE
-from sdkit.models.networks.building import Part
+from sdkit.models.networks.building import Absent, Part
 from sdkit.models.networks.clip import ClipImage, ClipText
 from sdkit.models.networks.unet import UNet
 from sdkit.models.networks.vae import Vae
@@ -104,10 +104,20 @@ def make_networks(file: CheckpointFile, found: Architecture, device: torch.devic
     Raises WeightsError if weights are missing, of the wrong shape, or not finite.
     """
     full = torch.float32
-    image, first = found.image, found.texts[0].prefix
+    image, first = found.image, found.texts[0].prefix if found.texts else ""
+    unet: Part[UNet] = (
+        Absent("U-Net", file, device, dtype)
+        if "unet" in found.absent
+        else Part(lambda: UNet(found.unet), file, UNET, device, dtype)
+    )
+    vae: Part[Vae] = (
+        Absent("VAE", file, device, full)
+        if "vae" in found.absent
+        else Part(lambda: Vae(found.vae), file, VAE, device, full)
+    )
     networks = Networks(
-        unet=Part(lambda: UNet(found.unet), file, UNET, device, dtype),
-        vae=Part(lambda: Vae(found.vae), file, VAE, device, full),
+        unet=unet,
+        vae=vae,
         texts=tuple(TextPart(text, _text_part(text, file, device)) for text in found.texts),
         image=Part(lambda: ClipImage(image), file, first, device, full) if image else None,
     )

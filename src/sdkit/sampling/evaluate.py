@@ -16,11 +16,11 @@ import torch
 
 from sdkit.errors import RequestError, SamplingError
 from sdkit.sampling.places import Place, Placed, lay_out, part_of, weights_of
-from sdkit.types import Embedding, SizeConditioning
+from sdkit.types import CallPatches, Embedding, NetworkCall, SizeConditioning
 
 if TYPE_CHECKING:
     from sdkit.sampling.parameterisations import Parameterisation
-    from sdkit.types import Conditioning, DiffusionModel, Evaluate
+    from sdkit.types import Conditioning, DiffusionModel, Evaluate, NetworkPatches
 
 MOST_REPEATS = 4
 """How often a context may be repeated to reach a common length. Beyond it two calls are cheaper than one long one."""
@@ -29,7 +29,12 @@ SIGMA_SLACK = 1e-5
 """Relative. The ends of a range are often sigmas of the schedule, which other roundings must not push out of it."""
 
 
-def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, conditioning: Conditioning) -> Evaluate:
+def make_evaluate(
+    model: DiffusionModel,
+    parameterisation: Parameterisation,
+    conditioning: Conditioning,
+    patches: NetworkPatches | None = None,
+) -> Evaluate:
     """Bind a model and a conditioning: `evaluate(x, sigma, names)` → denoised latents, `[B, C, h, w]`, by branch name.
 
     Names are "positive" and "negative"; they are evaluated in the order given. A branch of several embeddings is, in
@@ -40,6 +45,8 @@ def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, con
     Everything that looks at as many latent pixels goes in one call, areas in different places, too. Contexts of
     different lengths are repeated to their least common multiple, which does not change cross-attention, if no context
     is repeated more than four times; else they go in separate calls.
+
+    `patches`: functions for the inside of the noise predictor, in every call.
 
     Raises SamplingError for an unknown branch, an empty one, or embeddings whose rows do not fit the batch.
     """
@@ -55,7 +62,9 @@ def make_evaluate(model: DiffusionModel, parameterisation: Parameterisation, con
         sums: dict[str, torch.Tensor] = {}
         for call in calls:
             rows = _rows([part_of(scaled, place) for place in call.places])
-            outputs = model.predict(rows, timestep, call.embedding).view(len(call.places), len(x), *rows.shape[1:])
+            told = () if patches is None else (CallPatches(patches, call.seen(sigma, timestep, rows)),)
+            outputs = model.predict(rows, timestep, call.embedding, *told)
+            outputs = outputs.view(len(call.places), len(x), *rows.shape[1:])
             for place, shares, output in zip(call.places, call.shares, outputs, strict=True):
                 denoised = parameterisation.denoised(part_of(x, place), output, sigma)
                 for name, share in shares:
@@ -92,6 +101,12 @@ class _Call:
     embedding: Embedding
     places: tuple[Place | None, ...]
     shares: tuple[tuple[tuple[str, Share], ...], ...]
+
+    def seen(self, sigma: float, timestep: float, rows: torch.Tensor) -> NetworkCall:
+        """The call as patches see it."""
+        r, c, h, w = rows.shape
+        branches = tuple(tuple(name for name, _ in shares) for shares in self.shares)
+        return NetworkCall(sigma, timestep, (r, c, h, w), branches, whole=None in self.places)
 
 
 class _Layout:

@@ -44,6 +44,16 @@ from sdkit.types.models import (
     ModelSpec,
     PredictionType,
 )
+from sdkit.types.network import (
+    Attend,
+    AttentionPatch,
+    AttentionSite,
+    BlockPatch,
+    BlockSite,
+    CallPatches,
+    NetworkCall,
+    NetworkPatches,
+)
 from sdkit.types.patches import Patch
 from sdkit.types.prompts import (
     Dialect,
@@ -76,6 +86,7 @@ from sdkit.types.sampling import (
     Noise,
     NoiseKind,
     NoiseSource,
+    PatchableEvaluate,
     Prediction,
     Sampler,
     Schedule,
@@ -85,7 +96,13 @@ from sdkit.types.sampling import (
 
 __all__ = [
     "Area",
+    "Attend",
+    "AttentionPatch",
+    "AttentionSite",
+    "BlockPatch",
+    "BlockSite",
     "BoundSampler",
+    "CallPatches",
     "CancelToken",
     "Conditioning",
     "Defaults",
@@ -110,10 +127,13 @@ __all__ = [
     "ModelSpan",
     "ModelSpec",
     "Moment",
+    "NetworkCall",
+    "NetworkPatches",
     "Noise",
     "NoiseKind",
     "NoiseSource",
     "Patch",
+    "PatchableEvaluate",
     "Prediction",
     "PredictionType",
     "Prompt",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
     from sdkit.types.conditioning import Embedding
+    from sdkit.types.network import CallPatches
     from sdkit.types.patches import Patch
     from sdkit.types.prompts import Prompt, TokenChunk
 
@@ -88,8 +89,14 @@ class DiffusionModel(Protocol):
         """One prompt → context `[1, T, C]`; clip_skip 1 is the last layer."""
         ...
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
-        """The network's raw output, `[B, C, H/f, W/f]`, at scaled input `x`; float32 whatever the weights' dtype."""
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
+        """The network's raw output, `[B, C, H/f, W/f]`, at scaled input `x`; float32 whatever the weights' dtype.
+
+        `patches`: functions for its inside; the argument is left out where there are none. Raises ModelError for a
+        model that has no such inside.
+        """
         ...
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:

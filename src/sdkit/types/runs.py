@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sdkit.request import Request
     from sdkit.types.models import DiffusionModel, ModelSpec
+    from sdkit.types.network import NetworkPatches
 
 T = TypeVar("T")
 OptionsT = TypeVar("OptionsT", bound="BaseModel")
@@ -68,7 +69,8 @@ class RunPlan:
     `request`: with every None replaced by the family's default; replace it by `plan.request.replace(steps=…)`.
     `seeds`, `prompts`, `negative_prompts`: one of each per image, so their lengths must stay equal; an image is wholly
     described by its seed, its prompts and the request. `options` are the plugins' options, already validated.
-    `latents`: what `pipe.sample` was given to start from, in place of an initial image. `stash`: pockets for plugins.
+    `latents`: what `pipe.sample` was given to start from, in place of an initial image; `mask`: where these are to
+    change, `[1 or B, 1, H/f, W/f]`. `stash`: pockets for plugins.
     """
 
     request: Request
@@ -79,6 +81,7 @@ class RunPlan:
     options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict["type[BaseModel]", "BaseModel"])
     warnings: list[str] = field(default_factory=list[str])
     latents: Latents | None = None
+    mask: torch.Tensor | None = None
     stash: Stash = field(default_factory=Stash)
 
     def option(self, kind: type[OptionsT]) -> OptionsT:
@@ -106,9 +109,10 @@ class Run:
     `sigmas[0]` is where sampling starts, later than the schedule's if `denoise` < 1. `spec`: the model's, with what
     the request says otherwise of its prediction type and noise levels. `uncond`: whether the sampler needs the
     negative branch's prediction, so that guidance must not leave it out. `shared_noise`: whether a picture's noise
-    depends on the others of its generation, so that they can only be made again together.
+    depends on the others of its generation, so that they can only be made again together. `network`: what plugins patch
+    inside the noise predictor; known to what is around the sampler only, None elsewhere and where there is nothing.
     Known only from the sampling stage on: `init`, scaled latents `[1 or B, C, H/f, W/f]` of the initial image, or None;
-    `mask`, `[1, 1, H/f, W/f]` in 0…1, 1 where the picture is to change, or None; `noise`, `[B, C, H/f, W/f]`, the
+    `mask`, `[1 or B, 1, H/f, W/f]` in 0…1, 1 where the picture is to change, or None; `noise`, `[B, C, H/f, W/f]`, the
     starting noise of unit variance, or zeros where none is to be added.
     """
 
@@ -128,6 +132,7 @@ class Run:
     init: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     noise: torch.Tensor | None = None
+    network: NetworkPatches | None = None
     options: Mapping[type[BaseModel], BaseModel] = field(default_factory=dict["type[BaseModel]", "BaseModel"])
     stash: Stash = field(default_factory=Stash)
     warnings: list[str] = field(default_factory=list[str])

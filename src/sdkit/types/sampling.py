@@ -11,6 +11,7 @@ from sdkit.types.models import PredictionType
 if TYPE_CHECKING:
     import torch
 
+    from sdkit.types.network import NetworkPatches
     from sdkit.types.runs import Run
 
 NoiseKind = Literal["none", "white", "brownian"]
@@ -61,6 +62,17 @@ BoundSampler = Callable[[Denoiser, "torch.Tensor", "tuple[float, ...]"], "Iterat
 
 Evaluate = Callable[["torch.Tensor", float, "tuple[str, ...]"], "dict[str, torch.Tensor]"]
 """`evaluate(x, sigma, ("negative", "positive"))` → the denoised latents of each named branch, in one batch."""
+
+
+class PatchableEvaluate(Protocol):
+    """An `Evaluate` that can be had with more patches inside the noise predictor, for further evaluations."""
+
+    def __call__(self, x: torch.Tensor, sigma: float, names: tuple[str, ...], /) -> dict[str, torch.Tensor]: ...
+
+    def patched(self, patches: NetworkPatches) -> Evaluate:
+        """The same with these patches around the run's own."""
+        ...
+
 
 Guide = Callable[["torch.Tensor", float], Prediction]
 """Guidance bound to a run: decides which branches to evaluate and combines them."""

@@ -110,7 +110,7 @@ def empty_prompt(run: Run) -> Callable[[torch.Tensor, float], torch.Tensor]:
     """`(x, sigma)` → the denoised latents that the model predicts for the empty prompt."""
     embedding = run.model.encode_text(Prompt("", ()), run.request.clip_skip or 1)
     conditioning = Conditioning(positive=(embedding,), negative=(embedding,))
-    evaluate = make_evaluate(run.model, parameterisation(run.spec), conditioning)
+    evaluate = make_evaluate(run.model, parameterisation(run.spec), conditioning, run.network)
     return lambda x, sigma: evaluate(x, sigma, ("positive",))["positive"]
 
 

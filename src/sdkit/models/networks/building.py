@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from sdkit.errors import WeightsError
+from sdkit.errors import ModelError, WeightsError
 from sdkit.models.checkpoint import CheckpointFile, release
 from sdkit.models.patching import patched_module, touches
 from sdkit.models.renaming import Place
@@ -165,6 +165,41 @@ class Part(Generic[M_co]):
         size = sum(weight.numel() * weight.element_size() for weight in weights.values())
         self.timing = LoadTiming(time.perf_counter() - start, size)
         return self._skeleton
+
+
+class Absent(Part[M_co]):
+    """A network that a model lacks: it has no weights, and calling it says so. `what`: what people call it."""
+
+    def __init__(self, what: str, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+        self.shapes, self.sources = {}, {}
+        self.timing = None
+        self._what, self._file = what, file
+        self._module = self._patched = None
+
+    @property
+    def stored(self) -> str:
+        """As if it were stored as it computes."""
+        return "F32"
+
+    def __call__(self) -> M_co:
+        """Raises ModelError."""
+        raise lacking(self._what, self._file)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Part[M_co]:
+        """It lacks in every dtype."""
+        return Absent(self._what, self._file, device, dtype)
+
+    def check_beginnings(self) -> None:
+        """There is nothing to look at."""
+
+
+def lacking(what: str, file: CheckpointFile) -> ModelError:
+    """The error for a part that a model was loaded without."""
+    return ModelError(
+        f"{file.path} was loaded without {'an' if what[0] in 'aeio' else 'a'} {what}, and this needs one: load a "
+        "checkpoint that has it, or its file"
+    )
 
 
 def _skeleton(make: Callable[[], M_co]) -> M_co:

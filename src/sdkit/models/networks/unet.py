@@ -7,6 +7,7 @@ W]`; attention on `[B, H·W, C]`.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from sdkit.models.architecture import UNetArchitecture
 from sdkit.models.networks.layers import Conv2d, GroupNorm, LayerNorm, Linear
+from sdkit.models.networks.patches import AttentionPatches, Inside
+from sdkit.types import Attend, CallPatches
 
 GROUPS = 32
 
@@ -56,13 +59,17 @@ class Attention(nn.Module):
         self.to_v = Linear(context, width, bias=False)
         self.to_out = nn.Sequential(Linear(width, width))
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, patches: AttentionPatches | None = None) -> Tensor:
+        if patches is not None:
+            return patches.layer(partial(self._attended, mix=patches.mixing))(x, context, context)
+        return self._attended(x, context, context, mix=F.scaled_dot_product_attention)
+
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, *, mix: Attend) -> Tensor:
         query, key, value = (
             each.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for each in (self.to_q(x), self.to_k(context), self.to_v(context))
+            for each in (self.to_q(query), self.to_k(key), self.to_v(value))
         )
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.to_out(mixed.transpose(1, 2).flatten(2))
+        return self.to_out(mix(query, key, value).transpose(1, 2).flatten(2))
 
 
 class GatedGelu(nn.Module):
@@ -100,10 +107,11 @@ class TransformerBlock(nn.Module):
         self.norm2 = LayerNorm(width)
         self.norm3 = LayerNorm(width)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, inside: Inside | None = None) -> Tensor:
+        own, cross = (None, None) if inside is None else inside.attentions(self.attn1.heads)
         normalised = self.norm1(x)
-        x = x + self.attn1(normalised, normalised)
-        x = x + self.attn2(self.norm2(x), context)
+        x = x + self.attn1(normalised, normalised, own)
+        x = x + self.attn2(self.norm2(x), context, cross)
         return x + self.ff(self.norm3(x))
 
 
@@ -118,7 +126,7 @@ class SpatialTransformer(nn.Module):
         self.proj_out = Linear(width, width) if linear else Conv2d(width, width, 1)
         self.linear = linear
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, inside: Inside | None = None) -> Tensor:
         size = x.shape[-2:]
         tokens = self.norm(x)
         if not self.linear:
@@ -126,8 +134,8 @@ class SpatialTransformer(nn.Module):
         tokens = tokens.flatten(2).transpose(1, 2)
         if self.linear:
             tokens = self.proj_in(tokens)
-        for block in self.transformer_blocks:
-            tokens = block(tokens, context)
+        for index, block in enumerate(self.transformer_blocks):
+            tokens = block(tokens, context, None if inside is None else inside.within(index, size))
         if self.linear:
             tokens = self.proj_out(tokens)
         tokens = tokens.transpose(1, 2).unflatten(2, size)
@@ -174,12 +182,19 @@ class TimeEmbedding(nn.ModuleList):
 class Block(nn.ModuleList):
     """The layers under one number of the original layout; each gets what it needs besides `x`."""
 
-    def forward(self, x: Tensor, time: Tensor, context: Tensor, size: torch.Size | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        context: Tensor,
+        size: torch.Size | None = None,
+        inside: Inside | None = None,
+    ) -> Tensor:
         for layer in self:
             if isinstance(layer, ResidualBlock):
                 x = layer(x, time)
             elif isinstance(layer, SpatialTransformer):
-                x = layer(x, context)
+                x = layer(x, context, inside)
             elif isinstance(layer, Upsample):
                 x = layer(x, size)
             else:
@@ -192,6 +207,7 @@ class UNet(nn.Module):
 
     `forward(x, timesteps, context, summary)`: `[B, C_in, H, W]`, `[B]`, `[B, T, C_context]`, `[B, C_summary]` where the
     architecture has one → `[B, C_out, H, W]`; any height and width. `guidance`: `[B, C_guidance]`, where it has one.
+    `patches`: functions for its inside.
     """
 
     def __init__(self, architecture: UNetArchitecture) -> None:
@@ -243,19 +259,35 @@ class UNet(nn.Module):
         context: Tensor,
         summary: Tensor | None = None,
         guidance: Tensor | None = None,
+        patches: CallPatches | None = None,
     ) -> Tensor:
         time = self.time_embed(timestep_features(timesteps, self.architecture.widths[0]).to(x.dtype), guidance)
         if summary is not None:
             time = time + self.label_emb(summary)
         skips: list[Tensor] = []
-        for block in self.input_blocks:
-            x = block(x, time, context)
+        inside: Inside | None = None
+        for number, block in enumerate(self.input_blocks):
+            if patches is not None:
+                inside = Inside(patches, "input", number, self.architecture.widths[0])
+            x = block(x, time, context, None, inside)
+            if inside is not None:
+                x = inside.after_input(x)
             skips.append(x)
+            if inside is not None:
+                x = inside.down(x)
+        if patches is not None:
+            inside = Inside(patches, "middle", 0, self.architecture.widths[0])
         if self.architecture.middle is not None:
-            x = self.middle_block(x, time, context)
+            x = self.middle_block(x, time, context, None, inside)
+        if inside is not None:
+            x = inside.after_middle(x)
         sizes = [skip.shape[-2:] for skip in skips]  # an upsampled map takes the size of the skip that it meets next
-        for block in self.output_blocks:
-            x = torch.cat((x, skips.pop()), dim=1)
+        for number, block in enumerate(self.output_blocks):
+            skip = skips.pop()
+            if patches is not None:
+                inside = Inside(patches, "output", number, self.architecture.widths[0])
+                x, skip = inside.before_output(x, skip)
+            x = torch.cat((x, skip), dim=1)
             sizes.pop()
-            x = block(x, time, context, sizes[-1] if sizes else None)
+            x = block(x, time, context, sizes[-1] if sizes else None, inside)
         return self.out(x)
