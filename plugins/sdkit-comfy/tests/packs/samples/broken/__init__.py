@@ -1,0 +1,4 @@
+# ruff: noqa: F401
+
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
+from .nodes import NODE_CLASS_MAPPINGS

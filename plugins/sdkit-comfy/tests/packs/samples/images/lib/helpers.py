@@ -1,0 +1,3 @@
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
+def brighten(image, by):
+    return (image + by).clamp(0, 1)

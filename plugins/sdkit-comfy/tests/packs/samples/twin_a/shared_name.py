@@ -1,0 +1,2 @@
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
+WHO = "a"
