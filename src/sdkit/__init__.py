@@ -18,15 +18,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sdkit.errors import SdkitError
+    from sdkit.graph import node
     from sdkit.hookspecs import hookimpl
     from sdkit.images import Image
-    from sdkit.pipeline import Pipeline
+    from sdkit.pipeline import Pipeline, Workspace, run
     from sdkit.request import Request
     from sdkit.types import CancelToken, Result, Step
 
 __version__ = "0.1.0"
 
-__all__ = ["CancelToken", "Image", "Pipeline", "Request", "Result", "SdkitError", "Step", "__version__", "hookimpl"]
+__all__ = [
+    "CancelToken",
+    "Image",
+    "Pipeline",
+    "Request",
+    "Result",
+    "SdkitError",
+    "Step",
+    "Workspace",
+    "__version__",
+    "hookimpl",
+    "node",
+    "run",
+]
 
 _HOMES = {
     "CancelToken": "sdkit.types",
@@ -36,7 +50,10 @@ _HOMES = {
     "Result": "sdkit.types",
     "SdkitError": "sdkit.errors",
     "Step": "sdkit.types",
+    "Workspace": "sdkit.pipeline",
     "hookimpl": "sdkit.hookspecs",
+    "node": "sdkit.graph",
+    "run": "sdkit.pipeline",
 }
 
 

@@ -17,35 +17,45 @@ single hook's place. Pluggy's wrappers are not accepted: they cannot change what
 can.
 
 Every exception that a plugin raises reaches the caller as it is, with a note that names the plugin and the hook.
+
+A picture's record names the plugins that took part, but for those that say `in_record = False`: they change nothing, or
+nothing that the request does not say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     import typer
     from pydantic import BaseModel
 
+    from sdkit.graph import Executor, Graph, NodeType
     from sdkit.images import Image
     from sdkit.models import CheckpointFile, ModelFamily
     from sdkit.models.lora import LoraFormat
     from sdkit.prompts import PromptSyntax
     from sdkit.types import (
+        AttentionPatch,
+        BlockPatch,
         BoundSampler,
         Denoiser,
         DiffusionModel,
         Embedding,
         Event,
         Guidance,
+        Guide,
         Latents,
         MakeNoiseSource,
         NoiseKind,
         Patch,
+        PatchableEvaluate,
         Prediction,
         Prompt,
         Result,
@@ -157,6 +167,24 @@ class RegisterLoraFormat(Protocol):
     ) -> None: ...
 
 
+class RegisterNode(Protocol):
+    """`register("blend", blend)`: a function marked with `@sdkit.node`, a `NodeType`, or `"my_package.nodes:blend"`,
+    imported when a graph first has such a node."""
+
+    def __call__(
+        self, name: str, node: Callable[..., object] | NodeType | str, *, summary: str = "", override: bool = False
+    ) -> None: ...
+
+
+class RegisterExecutor(Protocol):
+    """`register("local", local)`: a function without arguments that makes an `sdkit.graph.Executor`, which runs
+    graphs."""
+
+    def __call__(
+        self, name: str, executor: Callable[[], Executor] | str, *, summary: str = "", override: bool = False
+    ) -> None: ...
+
+
 class RegisterOptions(Protocol):
     """`register("wildcards", WildcardOptions)`: a pydantic model, filled from `Request.options["wildcards"]` and
     `--opt wildcards.folder=…`; read it in any hook by `run.option(WildcardOptions)`."""
@@ -200,6 +228,25 @@ def register_lora_formats(register: RegisterLoraFormat) -> None:
 
 
 @hookspec
+def register_nodes(register: RegisterNode) -> None:
+    """Bring kinds of graph nodes: typed functions. Kind: collect. ::
+
+    @sdkit.node
+    def brighten(image: Image, by: Annotated[float, Field(ge=0, le=4)] = 1.2) -> Image:
+        return image.with_pixels((image.pixels * by).clamp(0, 1))
+
+    @sdkit.hookimpl
+    def register_nodes(register):
+        register("brighten", brighten)
+    """
+
+
+@hookspec
+def register_executors(register: RegisterExecutor) -> None:
+    """Bring executors: where graphs run. Kind: collect."""
+
+
+@hookspec
 def register_options(register: RegisterOptions) -> None:
     """Declare the plugin's own options, typed and validated. Kind: collect."""
 
@@ -221,6 +268,35 @@ def load_checkpoint(source: str) -> CheckpointFile | None:
 
     `source` is the path that was found, or what `Pipeline.load` was given if nothing was. Return None for what is not
     yours.
+    """
+
+
+@hookspec(firstresult=True)
+def read_graph(data: bytes, name: str, types: Mapping[str, NodeType]) -> Graph | None:
+    """Read a graph of a format of yours, out of a file's bytes or a picture's. Kind: first.
+
+    `name`: the file's name, for messages, "" where there is none. `types`: the kinds of nodes there are. Return None
+    for what is not yours; raise GraphError for what is yours and wrong.
+    """
+
+
+@hookspec(firstresult=True)
+def find_node(name: str) -> str | None:
+    """Say where a node type can be got that is not there, such as "it comes with the package my-nodes". Kind: first.
+
+    Asked for every unknown name in a graph; return None for what you do not know. The text goes into the message.
+    """
+
+
+@hookspec(firstresult=True)
+def shrink_graph(
+    graph: Graph, types: Mapping[str, NodeType], folder: Path, has_picture: Callable[[str], bool]
+) -> Graph | None:
+    """Make a graph one that can be tried out in seconds, as `sdkit run --tiny` does. Kind: first.
+
+    Model files are replaced by small random ones, written below `folder / "models"`, pictures that are missing
+    (`has_picture`) by some in `folder / "pictures"`, and sizes by smaller ones; every node stays. Return another graph,
+    or None for one that is not yours.
     """
 
 
@@ -297,6 +373,35 @@ def wrap_encode(run: Run) -> Callable[[Callable[[Prompt], Embedding]], Callable[
                 return encode_louder
             return wrap
     """
+
+
+@hookspec
+def attention_patches(run: Run) -> AttentionPatch | tuple[AttentionPatch, ...] | None:
+    """Put functions around the attention layers inside the noise predictor, for one run. Kind: factory.
+
+    What it returns is no function, but an `AttentionPatch`, several, or None; the nearest plugin's is the outermost.
+    Its functions are called for every layer in every evaluation, with the layer's site. ::
+
+        @sdkit.hookimpl
+        def attention_patches(run):
+            def unmixed(attend, query, key, value, site):
+                return value if site.kind == "self" and site.part == "middle" else attend(query, key, value)
+            return AttentionPatch(mixing=unmixed)
+    """
+
+
+@hookspec
+def block_patches(run: Run) -> BlockPatch | tuple[BlockPatch, ...] | None:
+    """Change feature maps between the blocks of the noise predictor, for one run. Kind: factory.
+
+    What it returns is no function, but a `BlockPatch`, several, or None; the nearest plugin's comes last.
+    """
+
+
+@hookspec
+def wrap_guidance(run: Run, evaluate: PatchableEvaluate) -> Callable[[Guide], Guide] | None:
+    """Put a function around the guidance, `(x, sigma) → Prediction`, with further evaluations of the branches: also
+    with other patches inside, by `evaluate.patched(…)`. Kind: factory. It comes before `adjust_prediction`."""
 
 
 @hookspec

@@ -41,7 +41,8 @@ def test_plugins_commands_come_through_the_same_hook_as_the_built_in_ones() -> N
     cli = typer.Typer()
     load_manager([Greeting()], settings=Settings(plugins=("none",))).add_commands(cli)
     names = [command.callback.__name__ for command in cli.registered_commands if command.callback]
-    assert names == ["generate", "samplers", "plugins", "models", "inspect", "merge", "greet"]
+    built_in = ["generate", "run", "graph", "nodes", "samplers", "plugins", "models", "inspect", "merge"]
+    assert names == [*built_in, "greet"]
 
 
 def names(output: str | None, count: int, image_format: str | None = None) -> list[str]:

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import sdkit
-from sdkit.errors import LoraKeyError, RequestError
+from sdkit.errors import LoraKeyError, PluginLoadError, RequestError, UnknownNameError
+from sdkit.graph import Graph, GraphResult, Work
 from sdkit.models import CheckpointFile, Declined, Detection, TensorInfo
 from sdkit.models.lora import Difference, LoraLayer
 from sdkit.pipeline import Pipeline
@@ -288,3 +289,43 @@ def test_a_registered_lora_format_reads_its_part_of_a_file(tmp_path: Path) -> No
     assert not torch.equal(paint(pipe, loras=(tmp_path / "shift.safetensors",)), paint(pipe))
     with pytest.raises(LoraKeyError, match="No format that is registered knows any of them"):
         make_pipeline()("red", loras=[tmp_path / "shift.safetensors"])
+
+
+@pytest.mark.hook("register_nodes")
+def test_a_registered_node_runs_in_graphs_and_is_imported_when_asked_for() -> None:
+    @sdkit.node
+    def twice(value: int) -> int:
+        return 2 * value
+
+    class Numbers:
+        @sdkit.hookimpl
+        def register_nodes(self, register) -> None:
+            register("twice", twice)
+            register("half", "no_such_module:half")
+
+    workspace = sdkit.Workspace(plugins=[Numbers])
+    graph = Graph()
+    graph.add("twice", value=graph.add("twice", value=3))
+    assert workspace.run(graph).value("2") == 12
+    graph.add("half", value=1)
+    with pytest.raises(PluginLoadError, match="cannot import 'no_such_module:half'"):
+        workspace.check(graph)
+
+
+@pytest.mark.hook("register_executors")
+def test_a_registered_executor_runs_the_graph() -> None:
+    class Fixed:
+        def execute(self, work: Work, emit: object) -> GraphResult:
+            return GraphResult(dict.fromkeys(work.plan.outputs, ("elsewhere",)))
+
+    class Elsewhere:
+        @sdkit.hookimpl
+        def register_executors(self, register) -> None:
+            register("elsewhere", Fixed)
+
+    graph = Graph()
+    graph.add("integer", value=3)
+    assert sdkit.Workspace().run(graph).value("1") == 3
+    assert sdkit.Workspace(plugins=[Elsewhere], executor="elsewhere").run(graph).value("1") == "elsewhere"
+    with pytest.raises(UnknownNameError, match=r"executor .*'elswhere'.*'elsewhere'"):
+        sdkit.Workspace(plugins=[Elsewhere], executor="elswhere")

@@ -14,7 +14,7 @@ from sdkit.images import Image
 from sdkit.pipeline import Pipeline
 from sdkit.request import RequestFields
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import Embedding, StepDone
+from sdkit.types import CallPatches, Embedding, StepDone
 from tests.pipeline._pictures import PROMPT, paint, plugin, seeded
 
 FIRST = ["parse_prompt", "encode", "encode_image", "decode", "make_noise"]
@@ -160,10 +160,12 @@ def test_what_a_guide_raises_carries_the_name_of_its_plugin() -> None:
 class BrokenModel(ToyModel):
     """Raises at its third evaluation."""
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         if self.evaluations == 2:
             raise Boom("the model's fault")
-        return super().predict(x, timestep, embedding)
+        return super().predict(x, timestep, embedding, patches)
 
 
 def test_faults_of_the_core_are_not_put_down_to_the_plugins_around_it() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
 import sdkit
+from sdkit.builtin.commands import running_graphs
+from sdkit.errors import GraphError, RequestError
+from sdkit.graph import Graph, NodeType
 from sdkit.images import Image
 from sdkit.testing import make_pipeline
 from sdkit.types import Embedding, Latents, Prompt, Run, Segment, Step, StepDone
@@ -100,3 +104,76 @@ def test_preview_is_asked_only_when_somebody_looks_and_changes_nothing() -> None
     assert asked == [2]
     assert first.pixels.shape == second.pixels.shape == (3, 8, 8)
     assert torch.equal(paint(pipe), paint(make_pipeline()))
+
+
+@pytest.mark.hook("read_graph")
+def test_read_graph_reads_what_is_its_own_and_leaves_the_rest(tmp_path: Path) -> None:
+    class Lines:
+        @sdkit.hookimpl
+        def read_graph(self, data: bytes, name: str, types: Mapping[str, NodeType]) -> Graph | None:
+            if not data.startswith(b"nodes:"):
+                return None
+            assert "integer" in types
+            assert name == "graph.txt"
+            graph = Graph()
+            for line in data.decode().splitlines()[1:]:
+                graph.add("integer", value=int(line))
+            return graph
+
+    workspace = sdkit.Workspace(plugins=[Lines])
+    (tmp_path / "graph.txt").write_text("nodes:\n3\n4\n")
+    assert workspace.run(tmp_path / "graph.txt").values == {"1": (3,), "2": (4,)}
+    own = workspace.default()
+    own.save(tmp_path / "own.json")
+    assert workspace.load(tmp_path / "own.json") == own
+    with pytest.raises(GraphError, match=r"'graph\.txt' is no graph that sdkit can read"):
+        sdkit.Workspace().load(tmp_path / "graph.txt")
+
+
+@pytest.mark.hook("shrink_graph")
+def test_shrink_graph_makes_what_run_tiny_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Halves:
+        @sdkit.hookimpl
+        def shrink_graph(
+            self, graph: Graph, types: Mapping[str, NodeType], folder: Path, has_picture: Callable[[str], bool]
+        ) -> Graph | None:
+            assert folder.is_dir()
+            assert "integer" in types
+            assert not has_picture("nowhere.png")
+            smaller = graph.copy()
+            for node in smaller.nodes.values():
+                node.inputs["value"] = 3
+            return smaller
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SDKIT_PLUGINS", "none")  # sdkit-comfy has one, where it is installed
+    graph = Graph()
+    for name in ("a", "b"):
+        graph.add("integer", value=1000, id=name)
+    graph.save("graph.json")
+    monkeypatch.setattr(running_graphs, "find_plugins", lambda _: [Halves])
+    running_graphs.run("graph.json", tiny=True, settings=["b.value=4"])
+    shown = capsys.readouterr()
+    assert "a: 3" in shown.out
+    assert "b: 4" in shown.out, "--set counts, also with --tiny"
+    assert "a.value: 1000 → 3" in shown.err
+    monkeypatch.setattr(running_graphs, "find_plugins", lambda _: [])
+    with pytest.raises(RequestError, match="--tiny needs a plugin"):
+        running_graphs.run("graph.json", tiny=True)
+
+
+@pytest.mark.hook("find_node")
+def test_find_node_says_where_an_unknown_node_comes_from() -> None:
+    class Shop:
+        @sdkit.hookimpl
+        def find_node(self, name: str) -> str | None:
+            return "it comes with the package sdkit-glitter" if name == "glitter" else None
+
+    graph = Graph()
+    graph.add("glitter")
+    graph.add("intger")
+    messages = [fault.message for fault in sdkit.Workspace(plugins=[Shop]).check(graph)]
+    assert messages[0] == "there is no node type 'glitter'; it comes with the package sdkit-glitter"
+    assert messages[1].startswith("there is no node type 'intger'; did you mean 'integer'")

@@ -15,6 +15,7 @@ from sdkit.images import Image, read_image
 
 def test_public_names() -> None:
     assert images.__all__ == [
+        "GRAPH",
         "SUFFIXES",
         "Format",
         "GenerationRecord",
@@ -24,10 +25,14 @@ def test_public_names() -> None:
         "differences",
         "installed_versions",
         "mask_to_latents",
+        "open_picture",
         "picture_bytes",
+        "png_text",
         "read_image",
         "read_mask",
         "read_record",
+        "read_text",
+        "read_texts",
         "resize_mask_to_latents",
         "to_text_chunks",
     ]

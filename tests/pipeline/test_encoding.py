@@ -16,7 +16,7 @@ from sdkit.errors import CheckpointError, RequestError
 from sdkit.models import latent_diffusion
 from sdkit.settings import Settings
 from sdkit.testing import ToyModel, make_pipeline, random_checkpoint
-from sdkit.types import Embedding, Prompt, Run, RunPlan, Segment, StepDone, TextualInversion
+from sdkit.types import CallPatches, Embedding, Prompt, Run, RunPlan, Segment, StepDone, TextualInversion
 
 
 def alone(text: str) -> torch.Tensor:
@@ -58,9 +58,11 @@ def test_each_step_hears_what_the_prompt_says_then(text: str, told: str) -> None
     heard: list[torch.Tensor] = []
     inner = model.predict
 
-    def predict(x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         heard.append(embedding.context[-1])
-        return inner(x, timestep, embedding)
+        return inner(x, timestep, embedding, patches)
 
     model.predict = predict
     make_pipeline(model=model)(text, prompt_syntax="a1111", steps=6, sampler="euler", seed=0)

@@ -19,7 +19,7 @@ from sdkit.models import HashCache, LatentDiffusion
 from sdkit.request import RequestFields
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.testing.models import random_checkpoint, shared_checkpoint
-from sdkit.types import Conditioning, DiffusionModel, Embedding, Latents
+from sdkit.types import CallPatches, Conditioning, DiffusionModel, Embedding, Latents
 from tests.pipeline._pictures import PROMPT
 
 UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
@@ -266,9 +266,11 @@ def test_a_distilled_model_is_told_only_the_timesteps_that_it_knows() -> None:
     told: list[float] = []
 
     class Told(ToyModel):
-        def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+        def predict(
+            self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+        ) -> torch.Tensor:
             told.append(timestep)
-            return super().predict(x, timestep, embedding)
+            return super().predict(x, timestep, embedding, patches)
 
     pipe = make_pipeline(model=Told())
     fields: RequestFields = {"sampler": "lcm", "schedule": "simple", "steps": 4, "guidance_scale": 1.0, "seed": 1}

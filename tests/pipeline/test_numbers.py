@@ -11,7 +11,7 @@ import torch
 from sdkit.errors import HookResultError, NonFiniteError, SamplingError
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
-from sdkit.types import Denoiser, Embedding, Noise, Prediction, Step, StepDone
+from sdkit.types import CallPatches, Denoiser, Embedding, Noise, Prediction, Step, StepDone
 from tests.pipeline._pictures import PROMPT, paint, plugin
 
 NAN = float("nan")
@@ -22,8 +22,10 @@ class Failing(ToyModel):
 
     broken = True
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
-        output = super().predict(x, timestep, embedding)
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
+        output = super().predict(x, timestep, embedding, patches)
         return output * NAN if self.broken and self.evaluations > 3 else output
 
 

@@ -15,6 +15,7 @@ from sdkit.errors import Cancelled, RequestError
 from sdkit.pipeline import Pipeline
 from sdkit.testing import ToyModel, make_pipeline
 from sdkit.types import (
+    CallPatches,
     CancelToken,
     Denoiser,
     Embedding,
@@ -49,10 +50,12 @@ class Slow(ToyModel):
         self.seconds = seconds
         self.begun = threading.Event()
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         self.begun.set()
         time.sleep(self.seconds)
-        return super().predict(x, timestep, embedding)
+        return super().predict(x, timestep, embedding, patches)
 
 
 def many(denoise: Denoiser, x: torch.Tensor, sigmas: tuple[float, ...], noise: Noise, /) -> Iterator[Step]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from sdkit.errors import (
     Cancelled,
+    GraphError,
     ImageError,
     ImageExistsError,
     ModelError,
+    NodeError,
     PluginError,
     RequestError,
     SdkitError,
@@ -35,6 +37,7 @@ _CODES: tuple[tuple[type[SdkitError], int], ...] = (
     (ImageError, FILES),
     (RequestError, USAGE),
     (SettingsError, USAGE),
+    (GraphError, USAGE),
 )
 
 
@@ -55,6 +58,9 @@ def describe(error: BaseException) -> Failure:
         return Failure(USAGE, *usage)
     if isinstance(error, KeyboardInterrupt):
         return Failure(CANCELLED, "cancelled", notes)
+    if isinstance(error, NodeError) and error.__cause__ is not None:
+        cause = describe(error.__cause__)
+        return Failure(cause.code, _in_options(error), tuple(dict.fromkeys((*notes, *cause.notes))))
     if isinstance(error, SdkitError):
         code = next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
         return Failure(code, _in_options(error), notes)

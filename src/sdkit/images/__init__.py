@@ -15,11 +15,13 @@ from sdkit.images.metadata import (
     read_record,
     to_text_chunks,
 )
-from sdkit.images.reading import picture_bytes, read_image
+from sdkit.images.reading import open_picture, picture_bytes, read_image, read_texts
 from sdkit.images.sheet import contact_sheet
+from sdkit.images.texts import GRAPH, png_text, read_text
 from sdkit.images.writing import SUFFIXES
 
 __all__ = [
+    "GRAPH",
     "SUFFIXES",
     "Format",
     "GenerationRecord",
@@ -29,10 +31,14 @@ __all__ = [
     "differences",
     "installed_versions",
     "mask_to_latents",
+    "open_picture",
     "picture_bytes",
+    "png_text",
     "read_image",
     "read_mask",
     "read_record",
+    "read_text",
+    "read_texts",
     "resize_mask_to_latents",
     "to_text_chunks",
 ]

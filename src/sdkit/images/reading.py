@@ -47,6 +47,12 @@ def read_image(source: str | Path | bytes, name: str = "") -> Image:
         return Image(pixels, text=read_text(picture))
 
 
+def read_texts(source: str | Path | bytes, name: str = "") -> dict[str, str]:
+    """The text that a picture file carries, by keyword; pixels are not decoded. Raises ImageError as `read_image`."""
+    with open_picture(source, name) as (picture, _):
+        return read_text(picture)
+
+
 @contextmanager
 def open_picture(source: str | Path | bytes, name: str = "") -> Generator[tuple[PILImage.Image, str]]:
     """An opened, not yet decoded Pillow image, and how to call it in messages. Faults of the file that show inside the

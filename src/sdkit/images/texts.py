@@ -24,6 +24,8 @@ PARAMETERS = "parameters"
 """Keyword of the text that A1111 and many others write and read."""
 RECORD = "sdkit"
 """Keyword of sdkit's own record."""
+GRAPH = "sdkit_graph"
+"""Keyword of the graph that made the picture, in sdkit's own format; also the first key of that format."""
 
 MAX_EXIF = 65_000
 """Bytes of EXIF that a JPEG takes: one segment of 64 KiB, headers included."""

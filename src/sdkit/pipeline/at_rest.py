@@ -11,7 +11,7 @@ from sdkit.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-    from sdkit.types import DiffusionModel, Embedding, ModelSpec, Patch, Prompt, Run, TokenChunk
+    from sdkit.types import CallPatches, DiffusionModel, Embedding, ModelSpec, Patch, Prompt, Run, TokenChunk
 
 
 def at_rest(run: Run) -> Run:
@@ -43,7 +43,9 @@ class FormerModel:
     def encode_text(self, prompt: Prompt, clip_skip: int) -> Embedding:
         self._gone()
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         self._gone()
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -35,9 +35,14 @@ class ByHand:
             return stages.encode(run, self.manager, self.inversions)
 
     def sample(
-        self, conditioning: Conditioning, request: Request, latents: Latents | torch.Tensor | None = None
+        self,
+        conditioning: Conditioning,
+        request: Request,
+        latents: Latents | torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
     ) -> Latents:
-        """Latents from a conditioning. Raises RequestError where conditioning, latents and request do not fit."""
+        """Latents from a conditioning; `mask`: where those that it starts from are to change. Raises RequestError where
+        conditioning, latents and request do not fit."""
         if latents is not None:
             latents = self._latents(latents)
             request = self._continuing(request, latents)
@@ -47,7 +52,9 @@ class ByHand:
             raise RequestError(
                 f"the conditioning is for {rows} pictures, but {count} are asked for; give as many seeds"
             )
-        generation = self._generation(request, latents)
+        if mask is not None:
+            _check_mask(mask, latents, count)
+        generation = self._generation(request, latents, mask)
         generation.plan.check_start()
         sampled: list[Latents] = []
         for run in generation.runs(
@@ -121,9 +128,11 @@ class ByHand:
             raise RequestError(f"the latents are of {rows} pictures, but {count} are asked for; give as many seeds")
         return request
 
-    def _generation(self, request: Request, latents: Latents | None = None) -> Generation:
+    def _generation(
+        self, request: Request, latents: Latents | None = None, mask: torch.Tensor | None = None
+    ) -> Generation:
         """The generation of a stage by hand: plugins may not change how many pictures there are."""
-        generation = Generation.of(request, self.model, self.manager, None, latents, self.inversions)
+        generation = Generation.of(request, self.model, self.manager, None, latents, self.inversions, mask)
         asked, planned = len(request.seeds or ()) or request.count, len(generation.plan.draft.seeds)
         if asked != planned:
             raise RequestError(
@@ -137,6 +146,15 @@ class ByHand:
         generation = self._generation(request)
         (run,) = generation.runs(batch_size=len(generation.plan.draft.seeds))
         return generation, run
+
+
+def _check_mask(mask: torch.Tensor, latents: Latents | None, count: int) -> None:
+    """Raise RequestError for a mask that does not fit latents, or has none to be for."""
+    if latents is None:
+        raise RequestError("a mask says where latents are to change: give latents, too")
+    high, wide = latents.tensor.shape[-2:]
+    if mask.ndim != 4 or mask.shape[0] not in (1, count) or tuple(mask.shape[1:]) != (1, high, wide):
+        raise RequestError(f"the mask of these latents is [1 or {count}, 1, {high}, {wide}], not {list(mask.shape)}")
 
 
 def _prompted(run: Run, conditioning: Conditioning, count: int) -> Run:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 import torch
 
 from sdkit.errors import ModelError, RequestError
 from sdkit.images import Image
-from sdkit.models import Library, ModelLoader, Parts, embedded_checkpoint
+from sdkit.models import Library, embedded_checkpoint
 from sdkit.models.embeddings import TextualInversions
 from sdkit.pipeline.by_hand import ByHand
 from sdkit.pipeline.in_thread import in_thread
 from sdkit.pipeline.pictures import as_image, as_images
 from sdkit.pipeline.running import Generation
+from sdkit.pipeline.sources import loader, parts_of
 from sdkit.plugins import (
     Manager,
     NoiseSourceEntry,
@@ -42,7 +43,6 @@ from sdkit.types import (
 )
 
 if TYPE_CHECKING:
-    from sdkit.models import CheckpointFile
     from sdkit.pipeline.pictures import Picture
 
 
@@ -112,10 +112,10 @@ class Pipeline:
         given = tuple(plugins)
         manager = load_manager(given, settings=settings)
         library = Library.of(settings)
-        parts = _parts(unet, vae, text_encoder)
+        parts = parts_of(unet, vae, text_encoder)
         if source is None and not parts:
             source = embedded_checkpoint()
-        model = _loader(manager, library, variant).load(
+        model = loader(manager, library, variant).load(
             None if source is None else str(source),
             parts,
             device=settings.device if device == "auto" else device,
@@ -184,9 +184,14 @@ class Pipeline:
             half = pipe.sample(cond, seed=7, steps=20, end_step=10, leftover_noise=True)
             whole = pipe.sample(other, latents=half, steps=20, start_step=10, add_noise=False)
 
-        Size and seeds are the latents' own unless given. Raises RequestError where they do not fit.
+        Size and seeds are the latents' own unless given. `mask` may be a tensor, `[1 or B, 1, H/f, W/f]`: where
+        the latents are to change, 1 wholly and 0 not at all. Raises RequestError where they do not fit.
         """
-        return self._by_hand.sample(conditioning, Request(**fields), latents)
+        given = fields.get("mask")
+        mask = given if isinstance(given, torch.Tensor) else None
+        if mask is not None:
+            del fields["mask"]
+        return self._by_hand.sample(conditioning, Request(**fields), latents, mask)
 
     def decode(self, latents: Latents | torch.Tensor) -> tuple[Image, ...]:
         """Latents → finished pictures, through every plugin."""
@@ -278,14 +283,14 @@ class Pipeline:
         as soon as no run and no other pipeline uses them; if the new ones cannot be loaded, the old ones stay. Raises
         as `load`, and ModelError for parts of a model that sdkit does not know how to take apart.
         """
-        parts, loader = _parts(unet, vae, text_encoder), _loader(self._manager, self._library, variant)
+        parts, loads = parts_of(unet, vae, text_encoder), loader(self._manager, self._library, variant)
         with self._lock:
             if source is not None:
                 model = self._model
                 dtype = str(model.dtype).removeprefix("torch.")
-                made = loader.load(str(source), parts, device=str(model.device), dtype=dtype)
+                made = loads.load(str(source), parts, device=str(model.device), dtype=dtype)
             elif parts:
-                made = loader.with_parts(self._model, parts)
+                made = loads.with_parts(self._model, parts)
             else:
                 raise RequestError("say what to swap: a model, or a unet, a vae or text encoders")
             self._model = made
@@ -331,23 +336,6 @@ class Pipeline:
     @property
     def _by_hand(self) -> ByHand:
         return ByHand(self._model, self._manager, self._inversions)
-
-
-def _loader(manager: Manager, library: Library, variant: str | None) -> ModelLoader:
-    """What loads models with the plugins' families and containers."""
-    families = {name: entry.load() for name, entry in manager.families.items()}
-    return ModelLoader(
-        families,
-        lambda path: cast("CheckpointFile | None", manager.first("load_checkpoint", source=path)),
-        library,
-        variant,
-    )
-
-
-def _parts(unet: str | Path | None, vae: str | Path | None, text_encoder: str | Path | Sequence[str | Path]) -> Parts:
-    texts = (text_encoder,) if isinstance(text_encoder, (str, Path)) else text_encoder
-    unet, vae = (None if path is None else str(path) for path in (unet, vae))
-    return Parts(unet, vae, tuple(map(str, texts)))
 
 
 def _request(prompt: str | Request, fields: RequestFields) -> Request:

@@ -17,6 +17,7 @@ from sdkit.sampling import check_sigmas, sampling_spec, sigmas_for, step_range
 from sdkit.types import CancelToken, DiffusionModel, Latents, ModelSpec, Run, RunPlan, ScheduleParams
 
 if TYPE_CHECKING:
+    import torch
     from pydantic import BaseModel
 
 V = TypeVar("V")
@@ -80,8 +81,15 @@ class Plan:
             )
 
 
-def make_plan(request: Request, model: DiffusionModel, manager: Manager, latents: Latents | None = None) -> Plan:
-    """Fill in the defaults, let plugins change the plan, and check all of it. `latents`: to start from, if any.
+def make_plan(
+    request: Request,
+    model: DiffusionModel,
+    manager: Manager,
+    latents: Latents | None = None,
+    mask: torch.Tensor | None = None,
+) -> Plan:
+    """Fill in the defaults, let plugins change the plan, and check all of it. `latents`: to start from, if any, and
+    `mask`: where they are to change, `[1 or B, 1, h, w]`.
 
     Raises RequestError for what cannot be done, UnknownNameError for names that nobody registered.
     """
@@ -98,6 +106,7 @@ def make_plan(request: Request, model: DiffusionModel, manager: Manager, latents
         model=model,
         options=manager.validate_options(request.options),
         latents=latents,
+        mask=mask,
     )
     draft.stash.put(manager)
     before = draft.request

@@ -66,9 +66,10 @@ class Generation:
         cancel: CancelToken | None,
         latents: Latents | None = None,
         inversions: TextualInversions | None = None,
+        mask: torch.Tensor | None = None,
     ) -> Generation:
         """Plan a request. Raises before anything is computed if it cannot be done."""
-        return cls(manager, make_plan(request, model, manager, latents), cancel or CancelToken(), inversions)
+        return cls(manager, make_plan(request, model, manager, latents, mask), cancel or CancelToken(), inversions)
 
     def runs(self, batch_size: int, prompted: Callable[[Run], Run] | None = None) -> Iterator[Run]:
         """The batches, with what plugins find in their stash. `prompted`: puts other prompts into a run, before plugins
@@ -159,8 +160,7 @@ class Generation:
     def _stash(self) -> Stash:
         """A stash with what the built-in plugins find in it."""
         stash = Stash()
-        others = (info for info in self.manager.infos if info.origin != "built-in")
-        stash.put(PluginVersions({info.name: info.version for info in others}))
+        stash.put(PluginVersions(self.manager.recorded))
         stash.put(self.manager)
         return stash
 

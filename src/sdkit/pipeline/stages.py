@@ -14,6 +14,7 @@ import torch
 from sdkit.errors import HookResultError, NonFiniteError
 from sdkit.images import Image, mask_to_latents
 from sdkit.pipeline.encoding import Encoder
+from sdkit.pipeline.network import Evaluator, network_patches
 from sdkit.pipeline.recovery import decode_safely
 from sdkit.plugins import Manager
 from sdkit.plugins.blame import Owned, blame
@@ -26,6 +27,7 @@ from sdkit.types import (
     Evaluate,
     Latents,
     ModelSpan,
+    NetworkPatches,
     NoiseSource,
     Patch,
     Prediction,
@@ -67,11 +69,13 @@ def _counts(patch: Patch, high: float, low: float) -> bool:
     return patch.sigmas is None or (patch.sigmas[0] >= high and patch.sigmas[1] <= low)
 
 
-def _evaluate(run: Run, rules: Parameterisation, conditioning: Conditioning) -> Evaluate:
+def _evaluate(
+    run: Run, rules: Parameterisation, conditioning: Conditioning, patches: NetworkPatches | None
+) -> Evaluate:
     """The evaluation by the run's model; where several take turns, by the one whose turn it is."""
     if not run.spans:
-        return make_evaluate(run.model, rules, conditioning)
-    turns = [(span.low, make_evaluate(span.model, rules, conditioning)) for span in run.spans]
+        return make_evaluate(run.model, rules, conditioning, patches)
+    turns = [(span.low, make_evaluate(span.model, rules, conditioning, patches)) for span in run.spans]
 
     def evaluate(x: torch.Tensor, sigma: float, branches: tuple[str, ...]) -> dict[str, torch.Tensor]:
         _, made = next(turn for turn in turns if sigma > turn[0])
@@ -116,7 +120,9 @@ def prepare(run: Run, plan: Plan, manager: Manager) -> Run:
         init = _rows(plan.draft.latents.tensor, run).to(noise)
     elif plan.init_image is not None:
         init = encode_image(plan.init_image.fit(width, height), run, manager)
-    if plan.mask is not None:
+    if plan.draft.mask is not None:
+        mask = _rows(plan.draft.mask, run).to(noise)
+    elif plan.mask is not None:
         mask = mask_to_latents(plan.mask.fit(width, height), run.spec.latent_factor).to(noise.device)
     return replace(run, noise=noise, init=init, mask=mask)
 
@@ -184,6 +190,7 @@ def _checked(made: torch.Tensor, shape: tuple[int, ...], hook: str, run: Run, ma
 
 def sample(run: Run, plan: Plan, conditioning: Conditioning, manager: Manager) -> Generator[Step]:
     """The run's steps, as the sampler and whatever plugins put around it yield them."""
+    run = replace(run, network=network_patches(run, manager))
     denoise = make_denoiser(run, conditioning, manager)
     entry, options = plan.sampler, plan.sampler_options
     function, noise = entry.load(), noise_for(run, entry.noise, entry.name, _noise_source(plan, manager))
@@ -216,12 +223,18 @@ def unsampled(run: Run) -> torch.Tensor:
 
 
 def make_denoiser(run: Run, conditioning: Conditioning, manager: Manager) -> Denoiser:
-    """model → guidance → adjustments → wrappers, the nearest plugin's outermost."""
+    """model → guidance and what is around it → adjustments → wrappers, the nearest plugin's outermost."""
     rules = parameterisation(run.spec)
-    evaluate = _cancellable(_evaluate(run, rules, conditioning), run)
+
+    def make(patches: NetworkPatches | None) -> Evaluate:
+        return _cancellable(_evaluate(run, rules, conditioning, patches), run)
+
+    evaluate = Evaluator(make, run.network)
     entry = manager.guidance[run.request.guidance]
     guidance = Owned(entry.owner, f"guidance {entry.name!r}", functools.partial(entry.load(), run))
     guide = guidance.wrapping(evaluate, Prediction)
+    for factory in manager.factories("wrap_guidance", run=run, evaluate=evaluate):
+        guide = factory.wrapping(guide, Prediction)
     adjustments = manager.factories("adjust_prediction", Prediction, run=run)
 
     def denoise(x: torch.Tensor, sigma: float, /) -> Prediction:

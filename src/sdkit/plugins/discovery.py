@@ -34,6 +34,8 @@ BUILTINS = (
     "sdkit.builtin.stages",
     "sdkit.builtin.previews:Previews",
     "sdkit.builtin.metadata",
+    "sdkit.builtin.graphs",
+    "sdkit.builtin.nodes",
     "sdkit.builtin.commands",
 )
 """What ships in the box: loaded by dotted name, so that nothing here imports upwards. The first is asked last."""

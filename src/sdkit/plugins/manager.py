@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import typer
     from pydantic import BaseModel, JsonValue
 
+    from sdkit.graph import Executor, NodeType
     from sdkit.models import ModelFamily
     from sdkit.models.lora import LoraFormat
     from sdkit.prompts import PromptSyntax
@@ -54,8 +55,8 @@ class PluginInfo:
 class Manager:
     """A pipeline's plugins. Filled while it is built, read-only afterwards, shared by threads.
 
-    `samplers`, `schedules`, `noise_sources`, `guidance`, `families`, `syntaxes`, `lora_formats`: what was registered,
-    by name. `option_models`: plugins' options by namespace.
+    `samplers`, `schedules`, `noise_sources`, `guidance`, `families`, `syntaxes`, `lora_formats`, `nodes`, `executors`:
+    what was registered, by name. `option_models`: plugins' options by namespace.
     """
 
     def __init__(self, *, trace: bool = False) -> None:
@@ -74,12 +75,24 @@ class Manager:
         self.families: Registry[Entry[ModelFamily]] = Registry("model family")
         self.syntaxes: Registry[Entry[PromptSyntax]] = Registry("prompt syntax")
         self.lora_formats: Registry[Entry[LoraFormat]] = Registry("LoRA format")
+        self.nodes: Registry[Entry[Callable[..., object] | NodeType]] = Registry("node type")
+        self.executors: Registry[Entry[Callable[[], Executor]]] = Registry("executor")
         self.option_models: Registry[Entry[type[BaseModel]]] = Registry("options namespace")
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
         """The plugins in the order in which they were added, farthest first."""
         return tuple(self._infos)
+
+    @property
+    def recorded(self) -> Mapping[str, str]:
+        """The plugins that the record of a picture names, with their versions: all but sdkit's own, and but those that
+        say `in_record = False`, because they change nothing, or nothing that the request does not say."""
+        return {
+            info.name: info.version
+            for info in self._infos
+            if info.origin != "built-in" and getattr(self._plugins[info.name], "in_record", True)
+        }
 
     # ── filling ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,12 +183,16 @@ class Manager:
     def answers(self, hook: str, kind: type[R], **arguments: object) -> list[R]:
         """What each plugin answers, without the Nones, farthest first; an answer may be a tuple of several. Raises
         HookResultError for one of another type."""
-        made: list[R] = []
+        return [answer for _, answer in self.owned_answers(hook, kind, **arguments)]
+
+    def owned_answers(self, hook: str, kind: type[R], **arguments: object) -> list[tuple[str, R]]:
+        """Like `answers`, each with the name of its plugin."""
+        made: list[tuple[str, R]] = []
         for owned in reversed(self._implementations(hook)):
             answer = self._call(owned, arguments)
             for each in cast("tuple[object, ...]", answer if isinstance(answer, tuple) else (answer,)):
                 if isinstance(each, kind):
-                    made.append(each)
+                    made.append((owned.owner, each))
                 elif answer is not None:
                     raise wrong_result(owned.owner, hook, kind, each)
         return made
@@ -305,6 +322,8 @@ _COLLECTORS: dict[str, tuple[str, Callable[..., Entry[Any]]]] = {
     "register_model_families": ("families", _entry),
     "register_prompt_syntaxes": ("syntaxes", _entry),
     "register_lora_formats": ("lora_formats", _entry),
+    "register_nodes": ("nodes", _entry),
+    "register_executors": ("executors", _entry),
     "register_options": ("option_models", _entry),
 }
 

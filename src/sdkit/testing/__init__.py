@@ -17,7 +17,7 @@ from sdkit.testing.denoisers import (
     RecordingDenoiser,
     log_sigmas,
 )
-from sdkit.testing.models import random_checkpoint, shared_checkpoint
+from sdkit.testing.models import Kind, random_checkpoint, shared_checkpoint
 from sdkit.testing.pipelines import make_pipeline
 from sdkit.testing.samplers import SamplerFunction, assert_sampler_ok
 from sdkit.testing.toy import ToyModel
@@ -26,6 +26,7 @@ __all__ = [
     "ConstantDenoiser",
     "GaussianDenoiser",
     "GuidedDenoiser",
+    "Kind",
     "MixtureDenoiser",
     "RecordingDenoiser",
     "SamplerFunction",

@@ -21,7 +21,7 @@ from sdkit.sigmas import flow_sigmas, scaled_linear_sigmas
 from sdkit.types import Defaults, Embedding, ModelSpec, Patch, PredictionType, TokenChunk
 
 if TYPE_CHECKING:
-    from sdkit.types import Prompt
+    from sdkit.types import CallPatches, Prompt
 
 WIDTH = 12
 CHUNK = 77
@@ -96,9 +96,16 @@ class ToyModel:
         context = torch.tensor(rows)[None] / clip_skip
         return Embedding(self._mixed("text_encoder.words.weight", context))
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         """What a network trained on one picture per prompt would say, softened so that it depends on `x`, too."""
         self._check_loaded()
+        if patches is not None:
+            raise ModelError(
+                f"the toy model {self._name!r} has no layers and blocks that could be patched; use Pipeline.load(), or "
+                "a model from sdkit.testing.random_checkpoint"
+            )
         self.evaluations += 1
         self.rows += len(x)
         sigma = self._sigma(timestep)

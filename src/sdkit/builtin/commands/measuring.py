@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sdkit import Pipeline
     from sdkit.plugins import SamplerEntry
-    from sdkit.types import DiffusionModel, Embedding, Latents, Result, Run, RunPlan
+    from sdkit.types import CallPatches, DiffusionModel, Embedding, Latents, Result, Run, RunPlan
 
 REFERENCE = "dpmpp_2m"
 """The sampler that finds the answer: of second order for one evaluation a step. For the model in the box, its answer
@@ -172,10 +172,13 @@ class _Counted:
         self._model = model
         self._count = count
 
-    def predict(self, x: torch.Tensor, timestep: float, embedding: Embedding) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, timestep: float, embedding: Embedding, patches: CallPatches | None = None
+    ) -> torch.Tensor:
         """The model's own prediction."""
         self._count()
-        return self._model.predict(x, timestep, embedding)
+        told = () if patches is None else (patches,)
+        return self._model.predict(x, timestep, embedding, *told)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)

@@ -95,4 +95,4 @@ def said_differences(record: GenerationRecord | None, pipe: Pipeline, bar: Bar) 
 
 
 def _plugins(manager: Manager) -> dict[str, str]:
-    return {info.name: info.version for info in manager.infos if info.origin != "built-in"}
+    return dict(manager.recorded)

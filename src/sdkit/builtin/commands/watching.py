@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Bar:
     """A progress bar on standard error, and lines that do not get in its way."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: Progress | None, label: str = "loading the model") -> None:
         self._progress = progress
-        self._task: TaskID | None = progress.add_task("loading the model", total=None, step="") if progress else None
+        self._task: TaskID | None = progress.add_task(label, total=None, step="") if progress else None
         self._batch: RunStarted | None = None
         self._batch_size = 1
 
@@ -43,6 +43,11 @@ class Bar:
             taken = min(event.index + 1, event.steps)  # a plugin may add steps
             completed = self._batch.first * event.steps + self._batch.images * taken
             self._progress.update(self._task, completed=completed, step=f"step {event.index + 1}/{event.steps}")
+
+    def show(self, label: str, done: float, total: float, step: str = "") -> None:
+        """Show how far something else than a generation is."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=label, completed=done, total=total, step=step)
 
     def line(self, text: str) -> None:
         """A line on standard output."""
@@ -66,7 +71,7 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Generator[Bar]:
+def progress_bar(*, quiet: bool, label: str = "loading the model") -> Generator[Bar]:
     """A bar with steps and remaining time; none if `quiet`, or where standard error is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield Bar(None)
@@ -81,7 +86,7 @@ def progress_bar(*, quiet: bool) -> Generator[Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
-        yield Bar(progress)
+        yield Bar(progress, label)
 
 
 @contextmanager
