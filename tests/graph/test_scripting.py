@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import sdkit
 from sdkit.errors import GraphError
 from sdkit.graph import Graph, GraphNode, Ref, to_python
 from tests.graph._kinds import TYPES
@@ -15,8 +14,8 @@ from tests.graph.test_json import random_graph
 
 SCRIPT = '''"""Two passes."""
 
+from sdkit import Workspace
 from sdkit.graph import Graph
-from sdkit.pipeline.workspace import Workspace
 
 workspace = Workspace()
 graph = Graph(workspace.types)
@@ -46,9 +45,7 @@ def build(script: str, monkeypatch: pytest.MonkeyPatch, name: str = "built") -> 
             return type("Result", (), {"executed": list(graph.nodes), "ui": {"1": "shown"}})
 
     ran: list[Graph] = []
-    module = ModuleType("sdkit.pipeline.workspace")
-    vars(module)["Workspace"] = Workspace
-    monkeypatch.setitem(sys.modules, "sdkit.pipeline.workspace", module)
+    monkeypatch.setattr(sdkit, "Workspace", Workspace, raising=False)
     names: dict[str, Any] = {"__name__": name}
     exec(compile(script, "script.py", "exec"), names)
     assert ran == ([names["graph"]] if name == "__main__" else [])

@@ -82,10 +82,11 @@ class WatchedWorkspace(Workspace):
 
 @dataclass
 class Sampling:
-    """What one sampler node did: both branches' features, the first evaluation, the latents after it (unscaled)."""
+    """What one sampler node did: both branches' features and pooled vectors, by the names that the reference has for
+    them, the first evaluation, the latents after it (unscaled)."""
 
-    positive: list[torch.Tensor]
-    negative: list[torch.Tensor]
+    positive: list[dict[str, torch.Tensor]]
+    negative: list[dict[str, torch.Tensor]]
     first: Evaluation
     latents: torch.Tensor
 
@@ -111,11 +112,14 @@ def run_workflow(workspace: WatchedWorkspace, nodes: Mapping[str, Any], inputs: 
 
 
 def _sampling(graph: Graph, result: GraphResult, node: str, calls: list[Evaluation]) -> Sampling:
-    def features(branch: str) -> list[torch.Tensor]:
+    def features(branch: str) -> list[dict[str, torch.Tensor]]:
         link = graph.nodes[node].inputs[branch]
         assert isinstance(link, Ref)
         conditioning: Any = result.value(link)
-        return [entry[0] for entry in conditioning]
+        return [
+            {"cross_attn": context} | ({"pooled": values["pooled_output"]} if "pooled_output" in values else {})
+            for context, values in conditioning
+        ]
 
     latent: Any = result.values[node][0]
     return Sampling(features("positive"), features("negative"), calls[0], latent["samples"])

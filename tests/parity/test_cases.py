@@ -15,7 +15,10 @@ from safetensors.torch import load_file
 
 from tests.parity._workflow import Sampling, WatchedWorkspace, run_workflow
 
-KINDS = ("samplers", "txt2img", "img2img", "cond", "ti", "vae", "advanced", "batch", "lora", "inpaint", "hires", "sdxl")
+KINDS = (
+    *("samplers", "txt2img", "img2img", "cond", "ti", "vae", "advanced", "batch", "lora"),
+    *("inpaint", "hires", "patch", "sdxl"),
+)
 
 FIRST, LAST = 1e-5, 1e-4
 """Relative, of the first evaluation and of the final latents: float32 in another order; wrong semantics show at
@@ -60,9 +63,11 @@ def test_case(workspace: WatchedWorkspace, figures: Path, name: str) -> None:
 
 def compare_sampling(sampling: Sampling, recorded: dict[str, torch.Tensor]) -> None:
     for branch, features in (("positive", sampling.positive), ("negative", sampling.negative)):
-        for index, context in enumerate(features):
-            theirs = recorded[f"{branch}{index}.cross_attn"]
-            assert float((context - theirs).abs().max()) < 2e-5, f"{branch}{index}"
+        for index, told in enumerate(features):
+            for what, ours in told.items():
+                theirs = recorded.get(f"{branch}{index}.{what}")
+                if theirs is not None:
+                    assert float((ours - theirs).abs().max()) < 2e-5, f"{branch}{index}.{what}"
     compare_first(sampling, recorded)
     latents = relative(sampling.latents, recorded["latent_out"])
     print(f"final latents {latents:.2e}")

@@ -56,7 +56,7 @@ def to_python(graph: Graph, types: Mapping[str, NodeType] | None = None, *, titl
         links.known.add(node_id)
     body = "\n".join(lines)
     names = "Graph, Ref" if re.search(r"\bRef\(", body) else "Graph"
-    imports = f"from sdkit.graph import {names}\nfrom sdkit.pipeline.workspace import Workspace"
+    imports = f"from sdkit import Workspace\nfrom sdkit.graph import {names}"
     title = (title or f"A graph of {len(graph)} nodes.").replace("\\", "\\\\").replace('"', "'")
     return _HEAD.format(title=" ".join(title.split()), imports=imports) + ("\n" + body if body else "") + "\n" + _FOOT
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sdkit import hookimpl
 from sdkit_comfy.nodes import NODES
+from sdkit_comfy.packs.known import usual_pack
 from sdkit_comfy.packs.plugin import Packs
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def register_commands(cli: typer.Typer) -> None:
 
 @hookimpl
 def find_node(name: str) -> str | None:
-    """Where a node is that an enabled pack has, but not in working order."""
-    return Packs.of_environment().find_node(name)
+    """Why a node of an enabled pack is not there, or which public pack usually has one of this name."""
+    return Packs.of_environment().find_node(name) or usual_pack(name)
 
 
 @hookimpl
