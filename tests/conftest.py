@@ -6,7 +6,12 @@ import atexit
 import os
 import tempfile
 
+import pytest
+
 from tests._offline import cut_network
+
+LONGEST = ("test_docs_code.py", "test_examples.py", "test_tiny_quality.py")
+"""The files that take minutes. They go first, so that no worker is left alone with one of them at the end."""
 
 
 def pytest_configure() -> None:
@@ -20,3 +25,8 @@ def pytest_configure() -> None:
     os.environ["SDKIT_CACHE"] = cache.name
     os.environ["HF_HUB_OFFLINE"] = "1"
     cut_network()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; within a file, and among the others, the order stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
